@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * render: snapshot -> bytes. One file per format; render_text.c is the Prometheus text format 0.0.4.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "snapshot.h"
+
+/* A growing byte buffer. After a failed allocation `failed` stays set and nothing more is added. */
+struct buffer {
+	char *data;
+	size_t len, size;
+	int failed;
+};
+
+void buffer_add(struct buffer *buffer, const void *data, size_t len);
+void buffer_printf(struct buffer *buffer, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+void buffer_free(struct buffer *buffer); /* also resets it */
+
+/*
+ * Writes `value` * 10^-scale in decimal to `out` (at least 24 bytes), every digit exact, without
+ * trailing zeros after the point; returns the length. No NUL.
+ */
+size_t render_number(char *out, uint64_t value, unsigned int scale);
+
+/* Appends a label value or HELP text escaped as the text format wants it ('"' only in labels). */
+void render_escaped(struct buffer *out, const char *text, size_t len, int is_label);
+
+/* Appends the whole exposition: HELP, TYPE and samples of each family; empty families are left out. */
+void render_text(struct buffer *out, const struct snapshot *snapshot);
+
+/*
+ * The `le` values of the classic buckets ("9.5367431640625e-07" ... "16"): HIST_CLASSIC of them.
+ */
+extern const char *const render_le[];

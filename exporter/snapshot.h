@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * snapshot: the immutable, reference-counted result of one poll.
+ *
+ * The poller builds one, publishes it with a pointer swap, and frees it when nobody reads it any
+ * more. Readers (the HTTP thread) take the current one, render it, release it; they never block the
+ * poller and the poller never blocks them for longer than the swap.
+ *
+ * A snapshot owns its arrays. The texts its samples point to belong to the series (fold.c), which
+ * the poller keeps until no snapshot of a generation that shows them is left:
+ * snapshot_oldest_generation() says which that is.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+enum metric_kind { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
+
+/* A ready-made beginning of a line, `name{labels} `; borrowed, see above. */
+struct prefix {
+	const char *text;
+	uint32_t len;
+};
+
+/*
+ * One series and its value.
+ * Counter, gauge: lines[0] and `value`.
+ * Histogram: lines[0 .. HIST_CLASSIC-1] for the classic buckets, then +Inf, _sum, _count;
+ * `slots` are the HIST_SLOTS counts (not cumulative) followed by the sum; owned by the snapshot.
+ */
+struct sample {
+	const struct prefix *lines;
+	union {
+		uint64_t value;
+		const uint64_t *slots;
+	};
+};
+
+/* Values are integers in units of 10^-scale: 9 for nanoseconds shown as seconds, 0 for plain counts. */
+struct snapshot_family {
+	const char *name; /* borrowed, lives as long as the program */
+	const char *help; /* unescaped; borrowed likewise */
+	enum metric_kind kind;
+	unsigned int scale;
+	struct sample *samples;
+	size_t nr_samples;
+};
+
+enum collector_state { COLLECTOR_UP, COLLECTOR_PARTIAL, COLLECTOR_DOWN, COLLECTOR_OFF };
+
+/* How one collector fares, for /health and the status page. Strings are copied by the snapshot. */
+struct snapshot_check {
+	const char *collector;
+	enum collector_state state;
+	const char *reason; /* "" when up */
+};
+
+struct snapshot {
+	uint64_t generation;   /* 1 for the first poll, then one more each */
+	struct timespec taken; /* CLOCK_REALTIME, for people; never used to measure */
+	uint64_t taken_mono_ns;
+	struct snapshot_family *families;
+	size_t nr_families;
+	struct snapshot_check *checks;
+	size_t nr_checks;
+	struct snapshot_private *priv; /* reference count, cached bodies */
+};
+
+/* Where a poller publishes and readers take. */
+struct snapshot_store *snapshot_store_new(void);
+void snapshot_store_free(struct snapshot_store *store); /* NULL is fine; no reader may be left */
+
+/*
+ * A new snapshot with room for that many families, samples, histograms and checks: the caller fills
+ * families[].samples through snapshot_samples() in order, then publishes or frees it.
+ * NULL with errno ENOMEM.
+ */
+struct snapshot *snapshot_new(size_t families, size_t samples, size_t histograms, size_t checks);
+/* The next `n` samples of the snapshot's pool; the next histogram's HIST_SLOTS + 1 values. */
+struct sample *snapshot_samples(struct snapshot *snapshot, size_t n);
+uint64_t *snapshot_slots(struct snapshot *snapshot);
+/* Frees a snapshot that was never published. */
+void snapshot_discard(struct snapshot *snapshot);
+
+/* Makes `snapshot` the current one and gives it the next generation. The store owns it from here. */
+void snapshot_publish(struct snapshot_store *store, struct snapshot *snapshot);
+/* The current snapshot with a reference taken, or NULL before the first poll. Any thread. */
+struct snapshot *snapshot_acquire(struct snapshot_store *store);
+void snapshot_release(struct snapshot_store *store, struct snapshot *snapshot);
+/* Poller only: frees what nobody reads and says the oldest generation that is still alive. */
+uint64_t snapshot_oldest_generation(struct snapshot_store *store);
+/* Waits until a snapshot newer than `generation` is published or the deadline (CLOCK_MONOTONIC ns)
+ * passes; true when there is one. */
+bool snapshot_wait_newer(struct snapshot_store *store, uint64_t generation, uint64_t deadline_ns);
