@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * options: the command line. One table in options.c gives the parser, --help and the man page.
+ * options: the command line. A table, options_flags.c, gives the parser, --help and the man page.
  */
 #pragma once
 
@@ -53,8 +53,8 @@ struct options {
 /*
  * Parses argv into *options (whose strings point into argv or static storage).
  * Returns 0, or -EINVAL after printing one line on stderr that names the argument, what was
- * expected and what to do (an unknown flag gets the nearest known one). options_free() is legal
- * after both.
+ * expected and what to do (an unknown flag gets the nearest known one), or -ENOMEM, after a line as
+ * well. options_free() is legal after all of them.
  */
 int options_parse(struct options *options, int argc, char **argv);
 void options_free(struct options *options);
@@ -65,13 +65,14 @@ void options_man(FILE *out);
 
 /*
  * The known word nearest to `word` by edit distance (at most a third of its length, and at least 1,
- * of edits), or NULL. `words` is a NULL-terminated array.
+ * of edits), or NULL. `words` is a NULL-terminated array; words of more than 64 bytes are skipped.
  */
 const char *options_nearest(const char *word, const char *const *words);
 
 /*
  * Parses a duration as Prometheus users write it: an integer or decimal number with a unit (ns, us,
  * ms, s, m, h, d), several of them in descending order ("1m30s"), or "0". No blanks, no sign.
- * Returns 0 and sets *ns, -EINVAL for text that is none, -ERANGE when it does not fit 64 bits.
+ * Returns 0 and sets *ns, -EINVAL for text that is none (also "0.5ns": no whole number of ns),
+ * -ERANGE when it does not fit 64 bits.
  */
 int duration_parse(const char *text, uint64_t *ns);
