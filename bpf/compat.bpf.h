@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-3-Clause */
+/*
+ * What differs between kernels: renamed fields, tracepoints whose arguments changed, helpers that
+ * came later. Each is chosen by the shape that the running kernel's BTF shows, never by its version:
+ * distributions backport. A `typedef void (*btf_trace_X___flavour)(...)` names one prototype of
+ * tracepoint X; libbpf ignores the flavour and compares number and kinds of the arguments.
+ */
+#pragma once
+
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_tracing.h>
+
+/*
+ * True when a tracepoint argument does not point to anything.
+ *
+ * From 6.2 the verifier calls such arguments trusted, drops a plain `!p` as never true, and reads
+ * without a fault handler; yet tcp_send_reset's sk (from 6.10) and kfree_skb's rx_sk are NULL at
+ * times, and signal_generate's info may be 1. From 6.13 (cb4158ce8ec8, c83508da5620) those known to be NULL demand
+ * `!p`. So both: the test the new verifier wants, then one that no verifier takes for decided.
+ */
+#define is_null(pointer) ({ \
+	bool _null = !(pointer); \
+	if (!_null) { \
+		asm volatile("" : "+r"(pointer)); \
+		_null = (__u64)(pointer) < 4096; \
+	} \
+	_null; })
+
+/*
+ * Argument `n` of a tracepoint, where two prototypes have it at different places: written out,
+ * because clang merges `shape ? ctx[2] : ctx[1]` into one load at a computed offset, which the
+ * verifier refuses.
+ */
+#define ctx_arg(ctx, n) ({ \
+	__u64 _arg; \
+	asm volatile("%0 = *(u64 *)(%1 + %2)" : "=r"(_arg) : "r"(ctx), "i"(8 * (n))); \
+	(void *)_arg; })
+
+/* Task and socket storage for tracing programs, bpf_sock_from_file(): 5.11 (a10787e6d58c, 8e4597c627fb) */
+#define have_local_storage() \
+	bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_storage_get)
+
+/* 5.15 (8520e224f547): before, sk_cgrp_data was a number that may or may not be a pointer. */
+#define have_sock_cgroup() bpf_core_field_exists(((struct sock *)0)->sk_cgrp_data.cgroup)
+
+/*
+ * sched_switch: (preempt, prev, next), then (preempt, prev_state, prev, next) in 5.18 (fa2c3254d7cf),
+ * then prev_state moved to the end (9c2136be0878). With the middle form unhandled, `prev` would be a
+ * number and `next` the task that leaves.
+ */
+typedef void (*btf_trace_sched_switch___state_second)(void *, bool, unsigned int,
+						      struct task_struct *, struct task_struct *);
+#define switch_prev(ctx) \
+	((struct task_struct *)(bpf_core_type_exists(btf_trace_sched_switch___state_second) ? \
+					ctx_arg(ctx, 2) : \
+					ctx_arg(ctx, 1)))
+#define switch_next(ctx) \
+	((struct task_struct *)(bpf_core_type_exists(btf_trace_sched_switch___state_second) ? \
+					ctx_arg(ctx, 3) : \
+					ctx_arg(ctx, 2)))
+
+/* task_struct.__state was .state (and a long) before 5.14 (2f064a59a11f). */
+struct task_struct___before_5_14 {
+	volatile long state;
+} __attribute__((preserve_access_index));
+struct task_struct___since_5_14 {
+	unsigned int __state;
+} __attribute__((preserve_access_index));
+
+static __always_inline long task_state(struct task_struct *task)
+{
+	struct task_struct___since_5_14 *now = (void *)task;
+	struct task_struct___before_5_14 *old = (void *)task;
+
+	return bpf_core_field_exists(now->__state) ? now->__state : old->state;
+}
+
+/* block_rq_*: the queue argument went away in 5.11 (a54895fa057c) and in 5.10.137. */
+typedef void (*btf_trace_block_rq_issue___with_queue)(void *, struct request_queue *,
+						      struct request *);
+#define issued_request(ctx) \
+	((struct request *)(bpf_core_type_exists(btf_trace_block_rq_issue___with_queue) ? \
+				    ctx_arg(ctx, 1) : \
+				    ctx_arg(ctx, 0)))
+
+/* block_io_done came in 6.5 (5a80bd075f3b), block_rq_error in 5.18 (d5869fdc189f). */
+typedef void (*btf_trace_block_io_done___any)(void *, struct request *);
+typedef void (*btf_trace_block_rq_error___any)(void *, struct request *, int, unsigned int);
+
+/* struct request.rq_disk moved to the queue in 5.17 (f3fa33acca9f). */
+struct request___before_5_17 {
+	struct gendisk *rq_disk;
+} __attribute__((preserve_access_index));
+
+static __always_inline struct gendisk *request_disk(struct request *rq)
+{
+	struct request___before_5_17 *old = (void *)rq;
+
+	if (bpf_core_field_exists(rq->q->disk))
+		return rq->q->disk;
+	return old->rq_disk;
+}
+
+/* sched_process_exit: `bool group_dead` came in 6.16 (2ee6ab3c4d4c); before, ask signal->live. */
+typedef void (*btf_trace_sched_process_exit___group_dead)(void *, struct task_struct *, bool);
+
+/* mark_victim: (int pid) became (task, uid) in 6.9 (72ba14deb40a), and in 6.1.192. */
+typedef void (*btf_trace_mark_victim___task)(void *, struct task_struct *, __u32);
+
+/* tcp_retransmit_skb: `int err` came in 6.17; before, the event itself meant success. */
+typedef void (*btf_trace_tcp_retransmit_skb___err)(void *, struct sock *, struct sk_buff *, int);
+
+/* tcp_send_reset: the reason came in 6.10 (b533fb9cf4f7); before, only full sockets fired it. */
+typedef void (*btf_trace_tcp_send_reset___reason)(void *, struct sock *, struct sk_buff *,
+						  enum sk_rst_reason);

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-3-Clause */
+/*
+ * A map is a table: the members of its key are labels, the members of its value are metrics.
+ *
+ *	ebpf_<table>_<member>[_total]{<key member>="...",...}
+ *
+ * The type of a member says how to decode it, its name what to call it, its HELP what it means.
+ * What follows `___` in a name is not part of it: tables `tcp` and `tcp___by_cause` both begin
+ * ebpf_tcp_. A map whose value has no metric is scratch space and is not exported; when its name
+ * begins with `shared_`, all objects that declare it use one.
+ */
+#pragma once
+
+#include "vmlinux.h"
+#include "histogram.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_tracing.h>
+
+/*
+ * Labels. Also: pid_t, dev_t (a disk's name), __be16 (port), __be32 and struct in6_addr (address),
+ * char[], enums (by the running kernel's names when it has that enum), integers. Value 0 of an enum
+ * should mean "unknown": it is what the row that catches the overflow says. A member that starts
+ * with `_` is padding, or splits a row (such as `_shard`), and is no label.
+ */
+typedef __u64 cgroup_id_t; /* who: one of the labels unit, cgroup, ... */
+typedef __u32 ifindex_t;   /* interface name */
+typedef __s32 errno_t;	   /* ECONNREFUSED */
+typedef __u32 signal_t;	   /* TERM */
+typedef char comm_t[16];
+
+/* Metrics. A name ending in _ns, _us or _ms is exported in seconds. */
+typedef __u64 counter_t, gauge_t;
+typedef __u64 rare_counter_t; /* of events that alerts watch: 0 for each known group from the start */
+struct histogram {
+	__u64 slot[HIST_SLOTS];
+	__u64 sum;
+};
+
+#define METRIC(type, name, text) \
+	_Static_assert(sizeof("" text) > 1, "metric " #name " needs a help text"); \
+	type name __attribute__((btf_decl_tag("" text)))
+#define COUNTER(name, text)	 METRIC(counter_t, name, text)
+#define RARE_COUNTER(name, text) METRIC(rare_counter_t, name, text)
+#define GAUGE(name, text)	 METRIC(gauge_t, name, text)
+#define HISTOGRAM(name, text)	 METRIC(struct histogram, name, text) /* of a time: name it x_ns */
+
+/*
+ * Counters of one event that differ in one label, without a row each: the structure's tag is the
+ * label, its members are the label's values.
+ *	struct kind { counter_t voluntary, involuntary; };
+ *	COUNTER_BY(kind, switches, "...");
+ */
+#define COUNTER_BY(label, name, text) METRIC(struct label, name, text)
+
+#define TABLE(map_type, name, key_type, value_type, rows) \
+	struct { \
+		__uint(type, BPF_MAP_TYPE_##map_type); \
+		__type(key, key_type); \
+		__type(value, value_type); \
+		__uint(max_entries, rows); \
+	} name SEC(".maps"); \
+	__u64 name##___lost = 0 /* updates that did not find a row of their own */
+
+/* The row of `key`, made when absent; NULL when the table has no room for it. */
+#define ROW_OR_NULL(table, k) ({ \
+	const typeof(*(table).key) *_k = (k); \
+	typeof((table).value) _v = bpf_map_lookup_elem(&(table), _k); \
+	if (!_v) { \
+		static const typeof(*(table).value) _zero; \
+		bpf_map_update_elem(&(table), _k, &_zero, BPF_NOEXIST); \
+		_v = bpf_map_lookup_elem(&(table), _k); \
+	} \
+	_v; })
+
+/* The row that the exporter reserves at load for what no other row can take. */
+#define ROW_OF_ZEROS(table) ({ \
+	static const typeof(*(table).key) _none; \
+	ADD(table##___lost, 1); \
+	(typeof((table).value))bpf_map_lookup_elem(&(table), &_none); })
+
+/*
+ * ROW(table, &key): the row's values. A full table gives its row of zeros, so that totals stay
+ * right. Test for NULL all the same: the verifier wants it.
+ */
+#define ROW(table, k) ({ \
+	typeof((table).value) _r = ROW_OR_NULL(table, k); \
+	_r ? _r : ROW_OF_ZEROS(table); })
+
+/* The same for a key that begins with a struct who: a full table gives the group's row before that. */
+#define WHO_ROW(table, k) ({ \
+	const typeof(*(table).key) *_w = (k); \
+	typeof((table).value) _r = ROW_OR_NULL(table, _w); \
+	if (!_r) { \
+		typeof(*(table).key) _group = *_w; \
+		struct who *_who = (void *)&_group; \
+		_who->pid = 0; \
+		__builtin_memset(_who->comm, 0, sizeof(_who->comm)); \
+		ADD(table##___lost, 1); \
+		_r = ROW_OR_NULL(table, &_group); \
+	} \
+	_r ? _r : ROW_OF_ZEROS(table); })
+
+/* Atomic without fetch: the only kind that 5.10 has. */
+#define ADD(column, n) ((void)__sync_fetch_and_add(&(column), n))
+
+/*
+ * The slot (histogram.h) of an observation in ns, exact at every bound.
+ *
+ * With v shifted so that its first bit is bit 63, the bounds 1e9 * 2^(k/4) ns are the same four
+ * mantissas in each octave, one in each quarter of it; so two bits name the candidate and one
+ * comparison decides. They are floor(2^63 * mantissa): 1.107..., 1.317..., 1.566... are irrational,
+ * 1.862645149230957... = 10^9 / 2^29 is exact, so `>` is right for every integer
+ * (tests/unit/histogram_test.c compares with exact arithmetic).
+ */
+static __always_inline __u64 histogram_slot(__u64 ns)
+{
+	__u64 bound, quarter;
+	__s64 octave = 63, slot;
+
+	if (!ns)
+		return 0;
+	for (__u32 bits = 32; bits; bits /= 2)
+		if (!(ns >> (64 - bits))) {
+			ns <<= bits;
+			octave -= bits;
+		}
+	quarter = ns >> 61 & 3;
+	/* no array: a constant one lands in .rodata.cst32, which libbpf does not know */
+	bound = quarter & 2 ? (quarter & 1 ? 0xee6b280000000000 : 0xc87c3e7d03cdbec3) :
+			      (quarter & 1 ? 0xa8965f74bf065071 : 0x8dc3b8960164a7d9);
+	slot = (octave - 30) * 4 + quarter + 1 + (ns > bound) - HIST_FIRST;
+	if (slot < 0)
+		slot = 0;
+	asm volatile("" : "+r"(slot)); /* so that the verifier sees the next test on this very value */
+	if ((__u64)slot >= HIST_SLOTS)
+		slot = HIST_SLOTS - 1;
+	return slot;
+}
+
+#define OBSERVE_NS(histogram, ns) ({ \
+	__u64 _ns = (ns); \
+	ADD((histogram).slot[histogram_slot(_ns)], 1); \
+	ADD((histogram).sum, _ns); })
+
+char LICENSE[] SEC("license") = "GPL";
+
+#pragma clang diagnostic error "-Wpadded" /* a hole in a key would split its row */

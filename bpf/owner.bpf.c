@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-3-Clause */
+/* bpf/owner.bpf.c: remembers which process owns a TCP socket; counts nothing. */
+#include "owner.bpf.h"
+
+/* The process that connects or listens does so itself: here, and only here, `current` is right. */
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(owner_of_new_socket, struct sock *sk, int from, int to)
+{
+	struct owner fresh = { .by_itself = true };
+	struct owner *owner;
+
+	if (from != TCP_CLOSE || (to != TCP_SYN_SENT && to != TCP_LISTEN))
+		return 0;
+	if (!have_local_storage())
+		return 0;
+	who_of_task(&fresh.who, bpf_get_current_task_btf());
+	owner = bpf_sk_storage_get(&shared_owners, sk, &fresh, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (owner)
+		*owner = fresh; /* a socket may be connected again, by somebody else */
+	return 0;
+}
+
+/*
+ * Sockets older than the exporter, and accepted ones that moved on to a worker process: whoever
+ * holds the file owns it, unless its own process was seen to make it.
+ */
+SEC("iter/task_file")
+int owner_of_open_socket(struct bpf_iter__task_file *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct file *file = ctx->file;
+	struct owner fresh = { .by_itself = true };
+	struct owner *owner;
+	struct socket *socket;
+	struct sock *sk;
+
+	if (!task || !file || !have_local_storage())
+		return 0;
+	socket = bpf_sock_from_file(file);
+	if (!socket)
+		return 0;
+	sk = socket->sk;
+	if (!sk || sk->sk_protocol != IPPROTO_TCP)
+		return 0;
+	if (sk->__sk_common.skc_family != AF_INET && sk->__sk_common.skc_family != AF_INET6)
+		return 0;
+	who_of_task(&fresh.who, task);
+	owner = bpf_sk_storage_get(&shared_owners, sk, &fresh, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (owner && !owner->by_itself)
+		*owner = fresh;
+	return 0;
+}

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-3-Clause */
+/* bpf/process.bpf.c: how processes begin and end. */
+#include "who.bpf.h"
+
+struct kind {
+	counter_t process, thread;
+};
+struct result {
+	counter_t ok, error, signal;
+};
+struct cgroup_process {
+	COUNTER(execs, "Programs started (execve). High: a script or a health check that starts many.");
+	COUNTER_BY(kind, forks, "Processes and threads created.");
+	COUNTER_BY(result, exits,
+		   "Processes that ended: with status 0 (ok), with another one (error), killed by a signal.");
+};
+TABLE(HASH, cgroup___process, cgroup_id_t, struct cgroup_process, 4096);
+
+enum sender { SENDER_UNKNOWN, SENDER_SELF, SENDER_POD, SENDER_SYSTEM, SENDER_KERNEL };
+
+struct signal_key {
+	cgroup_id_t cgroup;
+	signal_t signal;
+	enum sender sender;
+};
+struct cgroup_signal {
+	COUNTER(fatal_signals, "Signals that usually end a process (ABRT, BUS, FPE, ILL, KILL, SEGV, TERM), sent to a "
+		"process of the group, by who sent it.");
+};
+TABLE(HASH, cgroup___signal, struct signal_key, struct cgroup_signal, 8192);
+
+static __always_inline struct cgroup_process *row_of(struct task_struct *task)
+{
+	cgroup_id_t cgroup = cgroup_of_task(task);
+
+	return ROW(cgroup___process, &cgroup);
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(process_exec, struct task_struct *task)
+{
+	struct cgroup_process *row = row_of(task);
+
+	if (row)
+		ADD(row->execs, 1);
+	return 0;
+}
+
+SEC("tp_btf/task_newtask")
+int BPF_PROG(process_fork, struct task_struct *child, __u64 flags)
+{
+	struct cgroup_process *row = row_of(child);
+
+	if (!row)
+		return 0;
+	if (flags & CLONE_THREAD)
+		ADD(row->forks.thread, 1);
+	else
+		ADD(row->forks.process, 1);
+	return 0;
+}
+
+/* The status that wait() will report: kernel/exit.c, wait_task_zombie(). */
+static __always_inline int exit_code(struct task_struct *task)
+{
+	if (task->signal->flags & SIGNAL_GROUP_EXIT)
+		return task->signal->group_exit_code;
+	return task->group_leader->exit_code;
+}
+
+SEC("tp_btf/sched_process_exit")
+int process_exit(__u64 *ctx)
+{
+	struct task_struct *task = (void *)ctx[0];
+	struct cgroup_process *row;
+	bool last;
+	int code;
+
+	if (bpf_core_type_exists(btf_trace_sched_process_exit___group_dead))
+		last = ctx[1];
+	else
+		last = !task->signal->live.counter;
+	if (!last)
+		return 0;
+	row = row_of(task);
+	if (!row)
+		return 0;
+	code = exit_code(task);
+	if (code & 0x7f)
+		ADD(row->exits.signal, 1);
+	else if (code >> 8 & 0xff)
+		ADD(row->exits.error, 1);
+	else
+		ADD(row->exits.ok, 1);
+	return 0;
+}
+
+static __always_inline bool is_fatal(int signal)
+{
+	switch (signal) {
+	case 4:	 /* ILL */
+	case 6:	 /* ABRT */
+	case 7:	 /* BUS */
+	case 8:	 /* FPE */
+	case 9:	 /* KILL */
+	case 11: /* SEGV */
+	case 15: /* TERM */
+		return true;
+	}
+	return false;
+}
+
+static __always_inline enum sender sender_of(struct kernel_siginfo *info, cgroup_id_t target)
+{
+	__u64 address = (__u64)info; /* 0: SEND_SIG_NOINFO, 1: SEND_SIG_PRIV (include/linux/sched/signal.h) */
+
+	if (address == 1)
+		return SENDER_KERNEL;
+	if (!is_null(info) && info->si_code > 0)
+		return SENDER_KERNEL; /* a fault, a timer; negative or 0 when a process sent it */
+	return SENDER_SELF + party_of_task(target, bpf_get_current_task_btf());
+}
+
+SEC("tp_btf/signal_generate")
+int BPF_PROG(process_signal, int signal, struct kernel_siginfo *info, struct task_struct *task,
+	     int group, int result)
+{
+	struct signal_key key = {};
+	struct cgroup_signal *row;
+
+	if (!is_fatal(signal) || result)
+		return 0; /* result: ignored, already pending, or lost; not delivered */
+	key.cgroup = cgroup_of_task(task);
+	key.signal = signal;
+	key.sender = sender_of(info, key.cgroup);
+	row = ROW(cgroup___signal, &key);
+	if (row)
+		ADD(row->fatal_signals, 1);
+	return 0;
+}

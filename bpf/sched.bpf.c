@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-3-Clause */
+/*
+ * bpf/sched.bpf.c: who waits for a CPU, and who took it.
+ *
+ * One hook, and no clock: the kernel already adds up each task's wait (sched_info.run_delay), its
+ * runs (pcount) and its switches (nvcsw, nivcsw). At each switch the task that leaves has final
+ * numbers, so their growth since its last switch is counted. An event that is missed is not lost
+ * then: the next one brings its growth along.
+ */
+#include "who.bpf.h"
+
+/* How far a task's numbers are counted: by the switch hook for groups, by the iterator for processes. */
+struct counted {
+	__u64 wait_ns, runs, voluntary, involuntary;
+};
+struct progress {
+	struct counted group, process;
+	__u64 start_time; /* of the task; 0: not seen before */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct progress);
+} progress SEC(".maps");
+
+/* By thread id, where tasks have no storage; start_time tells a reused id. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, pid_t);
+	__type(value, struct progress);
+	__uint(max_entries, 32768);
+} progress___before_5_11 SEC(".maps");
+
+struct shard_key {
+	cgroup_id_t cgroup;
+	__u32 _shard; /* CPUs of a group share a row only by the dozen: they would fight for its cache line */
+	__u32 _pad;
+};
+struct kind {
+	counter_t voluntary, involuntary;
+};
+struct by {
+	counter_t self, pod, system, kernel;
+};
+struct cgroup_sched {
+	COUNTER(runqueue_wait_ns, "Time that runnable threads waited for a CPU. High: the node is short of CPU, or "
+		"neighbours take it.");
+	HISTOGRAM(runqueue_latency_ns, "Wait for a CPU before each run.");
+	COUNTER_BY(kind, context_switches,
+		   "Times a thread left the CPU: voluntary (it waits for something) or involuntary (it was "
+		   "made to).");
+	COUNTER_BY(by, preemptions,
+		   "Times a runnable thread had to leave the CPU, by who took it: the same group, a pod, a "
+		   "service of the system, the kernel.");
+};
+TABLE(HASH, cgroup___sched, struct shard_key, struct cgroup_sched, 4096);
+
+struct process_sched {
+	COUNTER(runqueue_wait_ns, "Time that the process's runnable threads waited for a CPU.");
+	COUNTER_BY(kind, context_switches,
+		   "Times a thread of the process left the CPU, of its own accord or not.");
+};
+TABLE(HASH, ___process_sched, process_t, struct process_sched, 16384);
+
+static __always_inline void read_counted(struct counted *now, struct task_struct *task)
+{
+	now->wait_ns = task->sched_info.run_delay;
+	now->runs = task->sched_info.pcount;
+	now->voluntary = task->nvcsw;
+	now->involuntary = task->nivcsw;
+}
+
+/* What a task did before the exporter started is not counted; a younger one counts from its birth. */
+static __always_inline void begin(struct progress *progress, struct task_struct *task)
+{
+	struct counted now = {};
+
+	progress->start_time = task->start_time;
+	if (progress->start_time < node_start_ns)
+		read_counted(&now, task);
+	progress->group = progress->process = now;
+}
+
+static __always_inline struct progress *progress_of(struct task_struct *task)
+{
+	struct progress *known;
+
+	if (have_local_storage()) {
+		known = bpf_task_storage_get(&progress, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	} else {
+		static const struct progress none;
+		pid_t tid = task->pid;
+
+		known = bpf_map_lookup_elem(&progress___before_5_11, &tid);
+		if (!known) {
+			bpf_map_update_elem(&progress___before_5_11, &tid, &none, BPF_NOEXIST);
+			known = bpf_map_lookup_elem(&progress___before_5_11, &tid);
+		}
+	}
+	if (known && known->start_time != task->start_time)
+		begin(known, task);
+	return known;
+}
+
+/*
+ * Adds to the process what its thread did since this was last asked. Two callers can meet on one
+ * thread (the iterator, and the thread's last switch): a difference counted twice is avoided by
+ * moving `counted` first and only ever forward.
+ */
+static __always_inline void count_process(struct progress *progress, struct task_struct *task)
+{
+	struct counted *seen = &progress->process;
+	struct counted now;
+	struct process_sched *row;
+	struct who who;
+
+	read_counted(&now, task);
+	if (now.voluntary == seen->voluntary && now.involuntary == seen->involuntary &&
+	    now.wait_ns == seen->wait_ns)
+		return;
+	who_of_task(&who, task);
+	row = WHO_ROW(___process_sched, &who);
+	if (!row)
+		return;
+	ADD(row->runqueue_wait_ns, now.wait_ns - seen->wait_ns);
+	ADD(row->context_switches.voluntary, now.voluntary - seen->voluntary);
+	ADD(row->context_switches.involuntary, now.involuntary - seen->involuntary);
+	*seen = now;
+}
+
+static __always_inline void observe(struct histogram *histogram, __u64 wait_ns, __u64 runs)
+{
+	ADD(histogram->slot[histogram_slot(runs > 1 ? wait_ns / runs : wait_ns)], runs);
+	ADD(histogram->sum, wait_ns);
+}
+
+SEC("tp_btf/sched_switch")
+int sched_switch(__u64 *ctx)
+{
+	struct task_struct *prev = switch_prev(ctx);
+	struct shard_key key = {};
+	struct progress *progress;
+	struct cgroup_sched *row;
+	struct counted now, *seen;
+	__u64 involuntary;
+
+	if (!prev->pid)
+		return 0; /* the idle task: its runs are not work */
+	progress = progress_of(prev);
+	if (!progress)
+		return 0;
+	key.cgroup = cgroup_of_task(prev);
+	key._shard = bpf_get_smp_processor_id() & (node_shards - 1);
+	row = ROW(cgroup___sched, &key);
+	if (!row)
+		return 0;
+	seen = &progress->group;
+	read_counted(&now, prev);
+	ADD(row->runqueue_wait_ns, now.wait_ns - seen->wait_ns);
+	if (now.runs != seen->runs)
+		observe(&row->runqueue_latency_ns, now.wait_ns - seen->wait_ns, now.runs - seen->runs);
+	if (now.voluntary != seen->voluntary)
+		ADD(row->context_switches.voluntary, now.voluntary - seen->voluntary);
+	involuntary = now.involuntary - seen->involuntary;
+	if (involuntary) {
+		ADD(row->context_switches.involuntary, involuntary);
+		switch (party_of_task(key.cgroup, switch_next(ctx))) {
+		case PARTY_SELF: ADD(row->preemptions.self, involuntary); break;
+		case PARTY_POD: ADD(row->preemptions.pod, involuntary); break;
+		case PARTY_SYSTEM: ADD(row->preemptions.system, involuntary); break;
+		case PARTY_KERNEL: ADD(row->preemptions.kernel, involuntary); break;
+		}
+	}
+	*seen = now;
+	if (task_state(prev) & TASK_DEAD) {
+		pid_t tid = prev->pid;
+
+		count_process(progress, prev);
+		if (!have_local_storage())
+			bpf_map_delete_elem(&progress___before_5_11, &tid);
+	}
+	return 0;
+}
+
+/* Before each poll: processes get what their threads did meanwhile, at no cost to the switches. */
+SEC("iter/task")
+int sched_processes(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct progress *progress;
+
+	if (!task || !task->pid)
+		return 0;
+	progress = progress_of(task);
+	if (progress)
+		count_process(progress, task);
+	return 0;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * label: a key member -> text. A table in label.c maps the member's type to the function that
+ * decodes it; groups (label_cgroup.c) have a file of their own.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "render.h"
+#include "schema.h"
+
+/* Appends the value of `label` in `key`, not escaped. */
+typedef void label_function(const struct label *label, const void *key, struct buffer *out);
+
+struct label_kind {
+	const char *type; /* name of the typedef or struct; NULL for those found by shape */
+	uint32_t size;	  /* what the type must measure, 0: any */
+	label_function *decode;
+};
+
+/* The kind of a typedef or struct with that name, or NULL. */
+const struct label_kind *label_kind_named(const char *type);
+extern const struct label_kind label_kind_enum, label_kind_integer, label_kind_chars;
+/* These two are not decoded by themselves: the fold asks label_cgroup.c and knows the process. */
+extern const struct label_kind *const label_kind_cgroup;
+
+/* Appends `name="value"`, with a comma before it when `out` is not empty; the value is made valid
+ * UTF-8 without control bytes (those that are not become \xNN) and escaped. An empty value adds nothing. */
+void label_add(struct buffer *out, const char *name, const char *value, size_t len);
+
+/* Where devices are looked up; default "/sys". The string is borrowed. */
+void label_set_sysfs(const char *path);

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * label_cgroup: cgroup ids -> groups, and the labels of a group.
+ *
+ * A group is a label set: several cgroups (those below a unit, or a restarted one) may be one group.
+ * Ids come from the programs; on cgroup v1 those of the blkio hierarchy carry CGROUP_BLKIO, because
+ * each hierarchy numbers its own. An id is the inode number of the cgroup's directory (kernfs, 5.5).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define CGROUP_BLKIO (1ULL << 63)
+
+struct group {
+	char *labels;	     /* `unit="nginx.service"`, escaped, never empty */
+	uint32_t labels_len;
+	uint32_t live;	     /* cgroups that exist and belong to it */
+	uint64_t gone_ns;    /* when the last of them went; 0 while live */
+	uint64_t serial;     /* in the order they were met */
+	struct group *next;  /* of its hash chain */
+};
+
+enum cgroup_mode { CGROUP_NONE, CGROUP_V1, CGROUP_HYBRID, CGROUP_V2 };
+extern const char *const cgroup_mode_names[];
+
+/* Where the hierarchies are mounted. Empty strings when there is none. */
+struct cgroup_mounts {
+	enum cgroup_mode mode;
+	char main[256];	 /* v2's root, or on v1 and hybrid the memory controller's */
+	char blkio[256]; /* v1 only */
+};
+
+/*
+ * Reads `procfs`/self/mountinfo. `cgroupfs` (--path.cgroupfs, may be NULL) names the root instead:
+ * a v2 root itself, or a folder with one mount per v1 controller. The kernel says which controller
+ * rules: memory on v1 means v1 or hybrid, else v2.
+ */
+void cgroup_mounts_find(struct cgroup_mounts *mounts, const char *procfs, const char *cgroupfs);
+
+/* Called for each cgroup that comes or goes, for maps that must know (pods). */
+typedef void groups_listener(uint64_t id, bool is_pod, bool added, void *arg);
+
+struct groups *groups_new(const struct cgroup_mounts *mounts, groups_listener *listener, void *arg);
+void groups_free(struct groups *groups);
+
+/*
+ * Walks the trees and notes what came and went. Returns the number of cgroups, or -errno when a
+ * root could not be read (logged once per reason; known groups stay known).
+ */
+int groups_walk(struct groups *groups, uint64_t now_ns);
+
+/*
+ * The group of an id; never NULL. An id that the tree does not have (any more) belongs to the group
+ * "(removed)", without a readable tree to "(unknown)", id 0 to "(overflow)".
+ */
+struct group *groups_find(struct groups *groups, uint64_t id);
+struct group *groups_removed(struct groups *groups);
+
+/* Calls `each` for every group that has a live cgroup. */
+void groups_each_live(struct groups *groups, void (*each)(struct group *group, void *arg), void *arg);
+/* Forgets a group that nothing refers to any more. */
+void groups_forget(struct groups *groups, struct group *group);
+size_t groups_count(const struct groups *groups); /* cgroups that exist now */
+
+/*
+ * The labels of the group a path belongs to, in the order sources are asked. `path` begins with '/'
+ * and is relative to the hierarchy's root.
+ */
+struct buffer;
+void group_labels_of_path(struct buffer *out, const char *path);
+bool path_is_pod(const char *path);

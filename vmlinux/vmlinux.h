@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-3-Clause */
+/*
+ * Every kernel type, field and constant that the programs rely on, and nothing else.
+ *
+ * Written by hand: the order and the offsets of the fields mean nothing here, because
+ * preserve_access_index makes libbpf look each one up by name in the running kernel's BTF. So this
+ * page is the same for every architecture and kernel, and building needs neither BTF nor bpftool.
+ * Names that differ between kernels live in bpf/compat.bpf.h.
+ */
+#pragma once
+
+typedef unsigned char __u8;
+typedef short __s16;
+typedef unsigned short __u16;
+typedef int __s32;
+typedef unsigned int __u32;
+typedef long long __s64;
+typedef unsigned long long __u64;
+typedef __u16 __be16;
+typedef __u32 __be32;
+typedef __u32 __wsum;
+typedef _Bool bool;
+typedef int pid_t;
+typedef __u32 dev_t;
+enum { false, true };
+
+/* include/uapi/linux/bpf.h: numbers that never change */
+enum bpf_map_type {
+	BPF_MAP_TYPE_HASH = 1,
+	BPF_MAP_TYPE_ARRAY = 2,
+	BPF_MAP_TYPE_PERCPU_HASH = 5,
+	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
+	BPF_MAP_TYPE_SK_STORAGE = 24,
+	BPF_MAP_TYPE_RINGBUF = 27,
+	BPF_MAP_TYPE_TASK_STORAGE = 29,
+};
+enum { BPF_ANY, BPF_NOEXIST, BPF_EXIST };
+enum { BPF_F_NO_PREALLOC = 1, BPF_F_CLONE = 1 << 9 };
+enum { BPF_LOCAL_STORAGE_GET_F_CREATE = 1 };
+/* Local storage in tracing programs, and bpf_sock_from_file(), came together in 5.11. */
+enum bpf_func_id { BPF_FUNC_task_storage_get = 156, BPF_FUNC_sock_from_file = 162 };
+
+/* include/uapi, include/net: constants of the protocols and the system calls */
+enum { AF_INET = 2, AF_INET6 = 10 };
+enum { IPPROTO_TCP = 6 };
+enum {
+	TCP_ESTABLISHED = 1,
+	TCP_SYN_SENT = 2,
+	TCP_SYN_RECV = 3,
+	TCP_TIME_WAIT = 6,
+	TCP_CLOSE = 7,
+	TCP_LISTEN = 10,
+	TCP_NEW_SYN_RECV = 12,
+};
+enum { TCP_CA_Recovery = 3, TCP_CA_Loss = 4 };
+enum { CLONE_THREAD = 0x10000 };
+enum { PF_KTHREAD = 0x200000 };
+enum { SIGNAL_GROUP_EXIT = 0x4 };
+enum { TASK_DEAD = 0x80 };
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+typedef struct {
+	int counter;
+} atomic_t;
+
+/* cgroups */
+enum cgroup_subsys_id { memory_cgrp_id = 0 }; /* the number is the running kernel's */
+
+struct kernfs_node {
+	__u64 id;
+};
+struct cgroup {
+	struct kernfs_node *kn;
+};
+struct cgroup_subsys_state {
+	struct cgroup *cgroup;
+};
+struct css_set {
+	struct cgroup_subsys_state *subsys[1];
+	struct cgroup *dfl_cgrp;
+};
+
+/* tasks */
+struct sched_info {
+	unsigned long pcount;
+	unsigned long long run_delay;
+};
+struct signal_struct {
+	atomic_t live;
+	int group_exit_code;
+	unsigned int flags;
+};
+struct task_struct {
+	unsigned int flags;
+	pid_t pid;
+	pid_t tgid;
+	int exit_code;
+	unsigned long nvcsw;
+	unsigned long nivcsw;
+	__u64 start_time;
+	struct task_struct *group_leader;
+	struct signal_struct *signal;
+	struct css_set *cgroups;
+	struct sched_info sched_info;
+	char comm[16];
+};
+struct kernel_siginfo {
+	int si_code;
+};
+struct linux_binprm;
+
+/* sockets */
+struct sock_common {
+	unsigned short skc_family;
+	volatile unsigned char skc_state;
+};
+struct sock_cgroup_data {
+	struct cgroup *cgroup;
+};
+struct sock {
+	struct sock_common __sk_common;
+	__u16 sk_protocol;
+	struct sock_cgroup_data sk_cgrp_data;
+};
+struct inet_connection_sock {
+	__u8 icsk_ca_state : 5;
+};
+struct tcp_sock {
+	struct inet_connection_sock inet_conn;
+};
+struct request_sock;
+struct socket {
+	struct sock *sk;
+};
+struct file;
+struct sk_buff {
+	char cb[48];
+};
+struct tcp_skb_cb {
+	__u16 tcp_gso_segs;
+};
+enum sk_rst_reason { SK_RST_REASON_NOT_SPECIFIED = 0 }; /* names come from the running kernel */
+
+/* block */
+struct gendisk {
+	int major;
+	int first_minor;
+};
+struct request_queue {
+	struct gendisk *disk;
+};
+struct blkcg {
+	struct cgroup_subsys_state css;
+};
+struct blkcg_gq {
+	struct blkcg *blkcg;
+};
+struct bio {
+	struct blkcg_gq *bi_blkg;
+};
+struct request {
+	struct request_queue *q;
+	unsigned int cmd_flags;
+	unsigned int __data_len;
+	struct bio *bio;
+};
+
+/* iterators */
+struct bpf_iter__task {
+	struct task_struct *task;
+};
+struct bpf_iter__task_file {
+	struct task_struct *task;
+	struct file *file;
+};
+
+#pragma clang attribute pop
