@@ -33,7 +33,6 @@ struct groups {
 	size_t nr_cgroups, size;
 	struct group *by_labels[1024];
 	struct group *removed, *unknown, *overflow;
-	uint64_t serial;
 	uint32_t walk;
 	int failed; /* errno of the last walk, so that it is logged once */
 };
@@ -71,7 +70,7 @@ static const char *unit_of_path(const char *path, size_t *len)
 /* The one place that names a group. Sources are tried in order; the last one always answers. */
 void group_labels_of_path(struct buffer *out, const char *path)
 {
-	size_t len;
+	size_t len = 0;
 	const char *unit = unit_of_path(path, &len);
 
 	if (unit)
@@ -103,7 +102,6 @@ static struct group *group_of_labels(struct groups *groups, const char *labels, 
 		return NULL;
 	}
 	group->labels_len = len;
-	group->serial = ++groups->serial;
 	group->next = *slot;
 	*slot = group;
 	return group;
@@ -174,6 +172,8 @@ static int add(struct groups *groups, uint64_t id, const char *path)
 	return 0;
 }
 
+static void forget_if_unused(struct groups *groups, struct group *group);
+
 static void drop_unseen(struct groups *groups, uint64_t now_ns)
 {
 	for (size_t i = 0; i < groups->size; i++)
@@ -186,6 +186,7 @@ static void drop_unseen(struct groups *groups, uint64_t now_ns)
 			groups->nr_cgroups--;
 			if (!--cgroup->group->live)
 				cgroup->group->gone_ns = now_ns;
+			forget_if_unused(groups, cgroup->group);
 			if (groups->listener)
 				groups->listener(cgroup->id, cgroup->is_pod, false, groups->arg);
 			free(cgroup);
@@ -336,17 +337,29 @@ void groups_each_live(struct groups *groups, void (*each)(struct group *group, v
 				each(group, arg);
 }
 
-void groups_forget(struct groups *groups, struct group *gone)
+static void forget_if_unused(struct groups *groups, struct group *group)
 {
-	struct group **at = &groups->by_labels[hash_bytes(gone->labels, gone->labels_len) % 1024];
+	struct group **at = &groups->by_labels[hash_bytes(group->labels, group->labels_len) % 1024];
 
-	while (*at && *at != gone)
+	if (group->users || group->live || !group->gone_ns)
+		return; /* gone_ns: the groups in brackets never come nor go */
+	while (*at != group)
 		at = &(*at)->next;
-	if (!*at)
-		return;
-	*at = gone->next;
-	free(gone->labels);
-	free(gone);
+	*at = group->next;
+	free(group->labels);
+	free(group);
+}
+
+void group_get(struct group *group)
+{
+	if (group)
+		group->users++;
+}
+
+void group_put(struct groups *groups, struct group *group)
+{
+	if (group && !--group->users)
+		forget_if_unused(groups, group);
 }
 
 size_t groups_count(const struct groups *groups)

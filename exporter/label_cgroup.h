@@ -18,8 +18,8 @@ struct group {
 	char *labels;	     /* `unit="nginx.service"`, escaped, never empty */
 	uint32_t labels_len;
 	uint32_t live;	     /* cgroups that exist and belong to it */
+	uint32_t users;	     /* rows and series that point here */
 	uint64_t gone_ns;    /* when the last of them went; 0 while live */
-	uint64_t serial;     /* in the order they were met */
 	struct group *next;  /* of its hash chain */
 };
 
@@ -61,8 +61,9 @@ struct group *groups_removed(struct groups *groups);
 
 /* Calls `each` for every group that has a live cgroup. */
 void groups_each_live(struct groups *groups, void (*each)(struct group *group, void *arg), void *arg);
-/* Forgets a group that nothing refers to any more. */
-void groups_forget(struct groups *groups, struct group *group);
+/* One user more or less; a group that is gone leaves with its last user. NULL is fine. */
+void group_get(struct group *group);
+void group_put(struct groups *groups, struct group *group);
 size_t groups_count(const struct groups *groups); /* cgroups that exist now */
 
 /*

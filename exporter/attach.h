@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * attach: opens the objects, switches off what this kernel lacks, loads, attaches; keeps the state
+ * and the reason of each collector. A collector is whole, or absent with a reason; one whose kernel
+ * lacks a tracepoint is partial: the families of that program are absent.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "options.h"
+#include "schema.h"
+#include "snapshot.h"
+
+struct bpf_link;
+struct bpf_object;
+struct bpf_program;
+struct btf;
+
+struct program {
+	struct bpf_program *bpf;
+	struct bpf_link *link;	/* NULL: not attached */
+	const char *hook;	/* "tcp_send_reset": the tracepoint, or what is iterated over */
+	char *variant;		/* the shape this kernel has: "sock,sk_buff,int" */
+	bool is_iterator;
+	bool is_optional;	/* SEC("?..."): another program does its work where it is missing */
+	bool is_missing;	/* this kernel has no such hook */
+};
+
+struct collector {
+	char *name;
+	char *source; /* the file, NULL when built in */
+	struct bpf_object *object;
+	struct schema schema;
+	bool enabled;
+	enum collector_state state;
+	const char *error; /* for bpf_exporter_collector_error: "lockdown", "verifier", ...; NULL: none */
+	char reason[512];
+	struct program *programs;
+	size_t nr_programs;
+	const uint64_t **lost; /* per table: updates without a row of their own, in the program's memory */
+};
+
+struct shared_map;
+
+struct collectors {
+	struct collector *list;
+	size_t n;
+	struct btf *kernel; /* until collectors_load() ends */
+	struct shared_map *shared;
+	size_t nr_shared;
+	const uint64_t *cgroup_changes; /* counts up when the cgroup tree changes; NULL: nobody tells */
+};
+
+/* What the programs are told before load; see bpf/who.bpf.h. */
+struct node_facts {
+	bool cgroup_v1;
+	uint64_t start_ns;
+	uint32_t shards;
+};
+
+/*
+ * Opens the built-in objects and those of --collector.dir, or, for --list with operands, only these
+ * files; reads their declarations and switches collectors on and off. Returns 0, or -errno after
+ * logging one line that names the file, or the collector that does not exist.
+ */
+int collectors_open(struct collectors *collectors, const struct options *options);
+
+/*
+ * Loads and attaches what is enabled; each failure is logged once and kept in the collector. Returns
+ * the number of collectors with metrics that run, or -ENOENT (no BTF), after one line.
+ */
+int collectors_load(struct collectors *collectors, const struct node_facts *facts);
+void collectors_close(struct collectors *collectors);
+
+/* The descriptor of a shared map (bpf/who.bpf.h), or -1 when no loaded object declares it. */
+int collectors_shared_map(const struct collectors *collectors, const char *name);
+
+/* Object without a metric: a helper of others (owner, cgroups). */
+bool collector_is_helper(const struct collector *collector);
+extern const char *const collector_state_names[];

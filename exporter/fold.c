@@ -1,0 +1,522 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "fold.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hash.h"
+#include "histogram.h"
+#include "label.h"
+
+#define WHO_SIZE 32 /* struct who of bpf/who.bpf.h: cgroup, pid, comm */
+#define WHO_PID	 8
+
+struct row {
+	struct row *next;
+	uint64_t hash;
+	struct group *group;
+	struct process *process;
+	uint32_t idle; /* polls since it last grew */
+	/* the key in words; what it held; a series per cell of its own level; one of the process level */
+	uint64_t data[];
+};
+
+struct fold_table {
+	struct fold_table *next;
+	struct fold *fold;
+	const struct table *table;
+	struct family **families, **process_families; /* per metric; NULL where it has none */
+	size_t key_words, value_words;
+	struct row **slots;
+	size_t nr_rows, nr_slots;
+	bool full_of_zeros; /* a key of zeros is the row that catches the overflow */
+};
+
+struct fold {
+	struct fold_config config;
+	struct fold_table *tables;
+	uint64_t reaped;
+};
+
+static uint64_t *row_last(const struct fold_table *t, struct row *row)
+{
+	return row->data + t->key_words;
+}
+
+static struct series **row_series(const struct fold_table *t, struct row *row)
+{
+	return (struct series **)(row->data + t->key_words + t->value_words);
+}
+
+static struct series **row_process_series(const struct fold_table *t, struct row *row)
+{
+	return row_series(t, row) + t->table->nr_cells;
+}
+
+struct fold *fold_new(const struct fold_config *config)
+{
+	struct fold *fold = calloc(1, sizeof(*fold));
+
+	if (fold)
+		fold->config = *config;
+	return fold;
+}
+
+static void table_free(struct fold_table *t)
+{
+	for (size_t i = 0; t->slots && i < t->nr_slots; i++)
+		for (struct row *row = t->slots[i], *next; row; row = next) {
+			next = row->next;
+			free(row);
+		}
+	free(t->slots);
+	free(t->families);
+	free(t->process_families);
+	free(t);
+}
+
+void fold_free(struct fold *fold)
+{
+	if (!fold)
+		return;
+	for (struct fold_table *t = fold->tables, *next; t; t = next) {
+		next = t->next;
+		table_free(t);
+	}
+	free(fold);
+}
+
+static struct family *add_family(struct fold *fold, const char *name, const struct metric *metric,
+				 enum level level, char *why, size_t why_size)
+{
+	struct family *family = families_add(fold->config.families, name, metric->help, metric->kind,
+					     metric->scale, level);
+
+	if (!family)
+		snprintf(why, why_size, errno == EEXIST ?
+				 "%s is declared by another collector already; rename the table or the member" :
+				 "%s: out of memory", name);
+	return family;
+}
+
+struct fold_table *fold_add_table(struct fold *fold, const struct table *table, char *why, size_t why_size)
+{
+	struct fold_table *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return NULL;
+	t->fold = fold;
+	t->table = table;
+	t->key_words = (table->key_size + 7) / 8;
+	t->value_words = table->value_size / 8;
+	t->full_of_zeros = !table_is_array(table);
+	t->nr_slots = 64;
+	t->slots = calloc(t->nr_slots, sizeof(*t->slots));
+	t->families = calloc(table->nr_metrics, sizeof(*t->families));
+	t->process_families = calloc(table->nr_metrics, sizeof(*t->families));
+	if (!t->slots || !t->families || !t->process_families) {
+		snprintf(why, why_size, "out of memory");
+		goto fail;
+	}
+	for (size_t i = 0; i < table->nr_metrics; i++) {
+		const struct metric *metric = &table->metrics[i];
+
+		if (metric->family && !(t->families[i] = add_family(fold, metric->family, metric,
+								    table->level, why, why_size)))
+			goto fail;
+		if (metric->process_family && fold->config.process_level &&
+		    !(t->process_families[i] = add_family(fold, metric->process_family, metric,
+							  LEVEL_PROCESS, why, why_size)))
+			goto fail;
+	}
+	t->next = fold->tables;
+	fold->tables = t;
+	return t;
+fail:
+	table_free(t);
+	return NULL;
+}
+
+/* ---- labels ---- */
+
+static void add_key_label(struct buffer *out, const struct label *label, const void *key)
+{
+	struct buffer value = { 0 };
+
+	label->kind->decode(label, key, &value);
+	label_add(out, label->name, value.data, value.len);
+	buffer_free(&value);
+}
+
+/* The labels of a row at its own level: the group first, then the key's members in their order. */
+static void own_labels(struct buffer *out, const struct fold_table *t, struct row *row)
+{
+	if (row->group)
+		buffer_add(out, row->group->labels, row->group->labels_len);
+	for (size_t i = 0; i < t->table->nr_labels; i++) {
+		const struct label *label = &t->table->labels[i];
+
+		if (label->kind != label_kind_cgroup && !(t->table->has_who && label->offset < WHO_SIZE))
+			add_key_label(out, label, row->data);
+	}
+}
+
+/* The labels of a row at process level: pid, comm, the group, and what is not the group's alone. */
+static void process_labels(struct buffer *out, const struct fold_table *t, struct row *row)
+{
+	for (size_t i = 0; i < t->table->nr_labels; i++)
+		if (t->table->labels[i].kind != label_kind_cgroup && t->table->labels[i].offset < WHO_SIZE)
+			add_key_label(out, &t->table->labels[i], row->data);
+	buffer_add(out, ",", 1);
+	buffer_add(out, row->group->labels, row->group->labels_len);
+	for (size_t i = 0; i < t->table->nr_labels; i++) {
+		const struct label *label = &t->table->labels[i];
+
+		if (label->offset >= WHO_SIZE && !label->group_only)
+			add_key_label(out, label, row->data);
+	}
+}
+
+/* The series that a cell of a row adds to. NULL when memory is short. */
+static struct series *series_of(struct fold_table *t, struct row *row, const struct cell *cell,
+				struct family *family, bool process)
+{
+	struct buffer labels = { 0 };
+	struct series *series = NULL;
+
+	if (process)
+		process_labels(&labels, t, row);
+	else
+		own_labels(&labels, t, row);
+	if (cell->by)
+		label_add(&labels, cell->metric->by_label, cell->by, strlen(cell->by));
+	if (!labels.failed)
+		series = family_series(family, labels.data ? labels.data : "", labels.len);
+	buffer_free(&labels);
+	if (!series)
+		return NULL;
+	series->rows++;
+	if (row->group && !series->group) {
+		series->group = row->group;
+		group_get(series->group);
+	}
+	if (process && !series->process)
+		series->process = processes_get(t->fold->config.processes, row->process->pid);
+	return series;
+}
+
+/* ---- rows ---- */
+
+static struct row **find(const struct fold_table *t, const uint64_t *key, uint64_t hash)
+{
+	struct row **at = &t->slots[hash & (t->nr_slots - 1)];
+
+	while (*at && ((*at)->hash != hash || memcmp((*at)->data, key, t->key_words * 8)))
+		at = &(*at)->next;
+	return at;
+}
+
+static int rehash(struct fold_table *t)
+{
+	size_t n = t->nr_slots * 2;
+	struct row **slots = calloc(n, sizeof(*slots));
+
+	if (!slots)
+		return -ENOMEM;
+	for (size_t i = 0; i < t->nr_slots; i++)
+		for (struct row *row = t->slots[i], *next; row; row = next) {
+			next = row->next;
+			row->next = slots[row->hash & (n - 1)];
+			slots[row->hash & (n - 1)] = row;
+		}
+	free(t->slots);
+	t->slots = slots;
+	t->nr_slots = n;
+	return 0;
+}
+
+static struct row *row_new(struct fold_table *t, const uint64_t *key, uint64_t hash)
+{
+	const struct table *table = t->table;
+	struct row *row, **at;
+	uint64_t id;
+	pid_t pid = 0;
+
+	if (t->nr_rows >= t->nr_slots && rehash(t))
+		return NULL;
+	row = calloc(1, sizeof(*row) + (t->key_words + t->value_words) * 8 +
+				2 * table->nr_cells * sizeof(struct series *));
+	if (!row)
+		return NULL;
+	memcpy(row->data, key, t->key_words * 8);
+	row->hash = hash;
+	if (table->has_who)
+		memcpy(&pid, (const char *)key + WHO_PID, sizeof(pid));
+	if (pid && t->fold->config.process_level) {
+		row->process = processes_get(t->fold->config.processes, pid);
+		if (!row->process) {
+			free(row);
+			return NULL;
+		}
+	}
+	if (table->cgroup_at >= 0) {
+		memcpy(&id, (const char *)key + table->cgroup_at, sizeof(id));
+		row->group = groups_find(t->fold->config.groups, id);
+		group_get(row->group);
+	}
+	at = &t->slots[hash & (t->nr_slots - 1)];
+	row->next = *at;
+	*at = row;
+	t->nr_rows++;
+	return row;
+}
+
+static void row_forget(struct fold_table *t, struct row **at)
+{
+	struct row *row = *at;
+
+	*at = row->next;
+	t->nr_rows--;
+	for (size_t i = 0; i < t->table->nr_cells; i++) {
+		if (row_series(t, row)[i])
+			row_series(t, row)[i]->rows--;
+		if (row_process_series(t, row)[i])
+			row_process_series(t, row)[i]->rows--;
+	}
+	group_put(t->fold->config.groups, row->group);
+	processes_put(t->fold->config.processes, row->process);
+	free(row);
+}
+
+/* What a counter grew by. One that shrank was made anew. A gauge may shrink: the sum wraps and is right. */
+static uint64_t growth(uint64_t now, uint64_t last, enum metric_kind kind)
+{
+	return now >= last || kind == METRIC_GAUGE ? now - last : now;
+}
+
+static bool cell_grew(const struct cell *cell, const uint64_t *now, const uint64_t *last)
+{
+	size_t n = cell->metric->kind == METRIC_HISTOGRAM ? HIST_SLOTS + 1 : 1;
+
+	return memcmp(now + cell->word, last + cell->word, n * sizeof(*now));
+}
+
+static void add_growth(struct series *series, const struct cell *cell, const uint64_t *now,
+		       const uint64_t *last)
+{
+	enum metric_kind kind = cell->metric->kind;
+
+	if (kind != METRIC_HISTOGRAM) {
+		series->value += growth(now[cell->word], last[cell->word], kind);
+		return;
+	}
+	for (size_t i = 0; i <= HIST_SLOTS; i++)
+		series->slots[i] += growth(now[cell->word + i], last[cell->word + i], kind);
+}
+
+/* Finds the series of all cells that grew, or fails before anything was added. */
+static int find_series(struct fold_table *t, struct row *row, const uint64_t *now, bool all)
+{
+	for (size_t i = 0; i < t->table->nr_cells; i++) {
+		const struct cell *cell = &t->table->cells[i];
+		size_t m = cell->metric - t->table->metrics;
+		struct series **own = &row_series(t, row)[i];
+		struct series **of_process = &row_process_series(t, row)[i];
+
+		if (!all && !cell_grew(cell, now, row_last(t, row)))
+			continue;
+		if (t->families[m] && !*own && !(*own = series_of(t, row, cell, t->families[m], false)))
+			return -ENOMEM;
+		if (t->process_families[m] && row->process && !*of_process &&
+		    !(*of_process = series_of(t, row, cell, t->process_families[m], true)))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/* A row of an array that its enum has no name for says nothing as long as it is 0. */
+static bool is_unnamed(const struct fold_table *t, const uint64_t *key)
+{
+	const struct label *label = t->table->labels;
+	uint32_t value;
+
+	if (t->table->nr_labels != 1 || label->kind != &label_kind_enum)
+		return false;
+	memcpy(&value, (const char *)key + label->offset, sizeof(value));
+	for (size_t i = 0; i < label->names.n; i++)
+		if ((uint32_t)label->names.values[i].value == value)
+			return false;
+	return true;
+}
+
+int fold_row(struct fold_table *t, const void *key, const uint64_t *value)
+{
+	bool all = table_is_array(t->table);
+	uint64_t words[64] = { 0 }, hash;
+	struct row *row, **at;
+	uint64_t *last;
+
+	if (t->key_words > sizeof(words) / sizeof(*words))
+		return -E2BIG;
+	memcpy(words, key, t->table->key_size);
+	hash = hash_bytes(words, t->key_words * 8);
+	at = find(t, words, hash);
+	row = *at ? *at : row_new(t, words, hash);
+	if (!row)
+		return -ENOMEM;
+	last = row_last(t, row);
+	if (!memcmp(last, value, t->value_words * 8)) {
+		row->idle++;
+		return all && !is_unnamed(t, words) ? find_series(t, row, value, true) : 0;
+	}
+	if (find_series(t, row, value, all))
+		return -ENOMEM;
+	for (size_t i = 0; i < t->table->nr_cells; i++) {
+		const struct cell *cell = &t->table->cells[i];
+
+		if (row_series(t, row)[i])
+			add_growth(row_series(t, row)[i], cell, value, last);
+		if (row_process_series(t, row)[i])
+			add_growth(row_process_series(t, row)[i], cell, value, last);
+	}
+	memcpy(last, value, t->value_words * 8);
+	row->idle = 0;
+	if (row->process && row->process->dead_ns)
+		process_seen(t->fold->config.processes, row->process);
+	return 0;
+}
+
+static bool may_leave(const struct fold_table *t, const struct row *row)
+{
+	static const uint64_t zeros[64];
+
+	if (row->idle < 2 || table_is_array(t->table) || !memcmp(row->data, zeros, t->key_words * 8))
+		return false;
+	if (row->process && row->process->dead_ns)
+		return true;
+	return row->group && !row->group->live;
+}
+
+void fold_dead_rows(struct fold_table *t, bool (*reap)(struct fold_table *table, const void *key, void *arg),
+		    void *arg)
+{
+	if (t->table->cgroup_at < 0)
+		return;
+	for (size_t i = 0; i < t->nr_slots; i++)
+		for (struct row **at = &t->slots[i]; *at;) {
+			if (may_leave(t, *at) && reap(t, (*at)->data, arg)) {
+				row_forget(t, at);
+				t->fold->reaped++;
+			} else {
+				at = &(*at)->next;
+			}
+		}
+}
+
+/* ---- time passes ---- */
+
+struct zeros {
+	struct fold *fold;
+	struct fold_table *table;
+};
+
+/* Alerts ask `increase(...) > 0`, which never sees a first event that no 0 came before. */
+static void add_zeros(struct group *group, void *arg)
+{
+	struct zeros *zeros = arg;
+	struct fold_table *t = zeros->table;
+
+	for (size_t i = 0; i < t->table->nr_metrics; i++) {
+		struct series *series;
+
+		if (!t->table->metrics[i].rare || !t->families[i])
+			continue;
+		series = family_series(t->families[i], group->labels, group->labels_len);
+		if (series && !series->group) {
+			series->group = group;
+			group_get(group);
+		}
+	}
+}
+
+struct expiry {
+	struct fold *fold;
+	uint64_t now_ns;
+};
+
+/* Moves a series' counts to the same labels of the group (removed). False: no memory, try again. */
+static bool move_to_removed(struct fold *fold, struct family *family, struct series *series)
+{
+	struct group *removed = groups_removed(fold->config.groups);
+	uint32_t skip = series->group->labels_len;
+	struct buffer labels = { 0 };
+	struct series *target = NULL;
+
+	buffer_add(&labels, removed->labels, removed->labels_len);
+	buffer_add(&labels, series_labels(series) + skip, series->labels_len - skip);
+	if (!labels.failed)
+		target = family_series(family, labels.data, labels.len);
+	buffer_free(&labels);
+	if (!target)
+		return false;
+	if (family->kind == METRIC_HISTOGRAM)
+		for (size_t i = 0; i <= HIST_SLOTS; i++)
+			target->slots[i] += series->slots[i];
+	else
+		target->value += series->value;
+	return true;
+}
+
+static void expire_family(struct family *family, void *arg)
+{
+	struct expiry *expiry = arg;
+	struct fold *fold = expiry->fold;
+	const struct fold_config *config = &fold->config;
+
+	for (size_t i = 0, n = family->nr_series; i < n; i++) {
+		struct series *series = family->series[i];
+		struct group *group = series->lines ? series->group : NULL;
+
+		if (!series->lines || series->rows || !group)
+			continue;
+		if (series->process) {
+			if (!series->process->dead_ns ||
+			    expiry->now_ns - series->process->dead_ns < config->process_retention_ns)
+				continue;
+		} else {
+			if (group->live || !group->gone_ns ||
+			    expiry->now_ns - group->gone_ns < config->cgroup_retention_ns ||
+			    !move_to_removed(fold, family, series))
+				continue;
+		}
+		processes_put(config->processes, series->process);
+		family_remove(config->families, family, series);
+		group_put(config->groups, group);
+	}
+}
+
+void fold_tick(struct fold *fold, uint64_t now_ns, bool groups_changed)
+{
+	struct expiry expiry = { fold, now_ns };
+
+	for (struct fold_table *t = fold->tables; groups_changed && t; t = t->next) {
+		struct zeros zeros = { fold, t };
+
+		if (t->table->cgroup_at >= 0)
+			groups_each_live(fold->config.groups, add_zeros, &zeros);
+	}
+	processes_check(fold->config.processes, now_ns);
+	families_each(fold->config.families, expire_family, &expiry);
+}
+
+size_t fold_rows(const struct fold_table *table)
+{
+	return table->nr_rows;
+}
+
+uint64_t fold_reaped(const struct fold *fold)
+{
+	return fold->reaped;
+}

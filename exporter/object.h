@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* object: a collector's object file, from the program itself or from a folder, with its faults named. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct bpf_object;
+
+/*
+ * Opens a file. `trusted` demands that only root could have written it (file and folder owned by
+ * root, writable by nobody else), as its programs run in the kernel. Returns NULL with one line in
+ * `why` that names what is wrong and what was expected.
+ */
+struct bpf_object *object_open_file(const char *path, bool trusted, char *why, size_t why_size);
+struct bpf_object *object_open_bytes(const char *name, const void *data, size_t size, char *why,
+				     size_t why_size);
+
+/* "tcp" of "/x/y/tcp.bpf.o"; to be freed. */
+char *object_name(const char *path);
+
+/* The last complaint of libbpf since object_log_clear(), for reasons; "" when there was none. */
+const char *object_log(void);
+/* The last line of the verifier's log that says what it refused. */
+const char *object_verifier_log(void);
+void object_log_clear(void);
