@@ -18,7 +18,7 @@ fi
 tap_mktemp
 
 promql() {
-	node $lint rules "$1" >"$tap_tmp/rules.yml" && promtool check rules "$tap_tmp/rules.yml"
+	node "$lint" rules "$1" >"$tap_tmp/rules.yml" && promtool check rules "$tap_tmp/rules.yml"
 }
 
 # rejects WHAT CMD...: CMD must fail.
@@ -33,8 +33,8 @@ rejects() {
 }
 
 for f in dashboards/*.json; do
-	check "$f: lint" node $lint lint "$f"
-	check "$f: each lint rule rejects a copy that breaks it" node $lint mutants "$f"
+	check "$f: lint" node "$lint" lint "$f"
+	check "$f: each lint rule rejects a copy that breaks it" node "$lint" mutants "$f"
 
 	if command -v promtool >/dev/null; then
 		check "$f: each query is PromQL" promql "$f"
@@ -49,11 +49,11 @@ for f in dashboards/*.json; do
 	elif [ ! -d $modules/node_modules/ajv ]; then
 		skip "$f: Grafana's JSON schemas" "no ajv (tests/ships/deps.sh)"
 	else
-		check "$f: Grafana's JSON schemas" node $lint schema "$f" "$schemas" $modules
+		check "$f: Grafana's JSON schemas" node "$lint" schema "$f" "$schemas" $modules
 		for broken in 's/"gridPos"/"gridPoss"/' 's/"legendFormat"/"legend"/' 's/"drawStyle": "line"/"drawStyle": "lines"/' \
 			's/"graphTooltip": 1/"graphTooltip": "shared"/' 's/"mode": "multi"/"mode": "all"/'; do
 			sed "$broken" "$f" >"$tap_tmp/broken.json"
-			rejects "$f: the schemas reject $broken" node $lint schema "$tap_tmp/broken.json" "$schemas" $modules
+			rejects "$f: the schemas reject $broken" node "$lint" schema "$tap_tmp/broken.json" "$schemas" $modules
 		done
 	fi
 done
