@@ -72,13 +72,14 @@ k8s_fetch() {
 	touch "$stamp"
 }
 
-# want WHAT FUNCTION: a failure to fetch is a skip, with the last thing that was said.
+# want WHAT FUNCTION: a failure to fetch is a skip, with the first complaint.
 want() {
-	local out
+	local out why
 	if out=$("$2" 2>&1); then
 		ok "$1"
 	else
-		skip "$1" "${out: -300}"
+		why=$(grep -m1 -E '^(npm error code|[EW]:|no )' <<<"$out")
+		skip "$1" "${why:-${out: -200}}"
 	fi
 }
 
