@@ -104,40 +104,6 @@ struct histogram {
 /* Atomic without fetch: the only kind that 5.10 has. */
 #define ADD(column, n) ((void)__sync_fetch_and_add(&(column), n))
 
-/*
- * The slot (histogram.h) of an observation in ns, exact at every bound.
- *
- * With v shifted so that its first bit is bit 63, the bounds 1e9 * 2^(k/4) ns are the same four
- * mantissas in each octave, one in each quarter of it; so two bits name the candidate and one
- * comparison decides. They are floor(2^63 * mantissa): 1.107..., 1.317..., 1.566... are irrational,
- * 1.862645149230957... = 10^9 / 2^29 is exact, so `>` is right for every integer
- * (tests/unit/histogram_test.c compares with exact arithmetic).
- */
-static __always_inline __u64 histogram_slot(__u64 ns)
-{
-	__u64 bound, quarter;
-	__s64 octave = 63, slot;
-
-	if (!ns)
-		return 0;
-	for (__u32 bits = 32; bits; bits /= 2)
-		if (!(ns >> (64 - bits))) {
-			ns <<= bits;
-			octave -= bits;
-		}
-	quarter = ns >> 61 & 3;
-	/* no array: a constant one lands in .rodata.cst32, which libbpf does not know */
-	bound = quarter & 2 ? (quarter & 1 ? 0xee6b280000000000 : 0xc87c3e7d03cdbec3) :
-			      (quarter & 1 ? 0xa8965f74bf065071 : 0x8dc3b8960164a7d9);
-	slot = (octave - 30) * 4 + quarter + 1 + (ns > bound) - HIST_FIRST;
-	if (slot < 0)
-		slot = 0;
-	asm volatile("" : "+r"(slot)); /* so that the verifier sees the next test on this very value */
-	if ((__u64)slot >= HIST_SLOTS)
-		slot = HIST_SLOTS - 1;
-	return slot;
-}
-
 #define OBSERVE_NS(histogram, ns) ({ \
 	__u64 _ns = (ns); \
 	ADD((histogram).slot[histogram_slot(_ns)], 1); \

@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "poll.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "histogram.h"
+#include "log.h"
+
+#define BATCH_BYTES (256 << 10) /* of values; fits the cache, and a batch has enough rows to pay */
+#define SWEEP_NS    (10 * 1000000000ULL) /* how often helpers' iterators look again (owner.bpf.c) */
+#define WALK_NS	    (5 * 1000000000ULL)	 /* how often the cgroup tree is walked when nobody tells of changes */
+
+uint64_t monotonic_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000ULL + now.tv_nsec;
+}
+
+static uint64_t unix_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return now.tv_sec * 1000000000ULL + now.tv_nsec;
+}
+
+static int runs(const struct collector *c)
+{
+	return c->state == COLLECTOR_UP || c->state == COLLECTOR_PARTIAL;
+}
+
+/* ---- set up ---- */
+
+static int add_tables(struct poller *poller, struct collector *c)
+{
+	for (size_t i = 0; i < c->schema.nr_tables; i++) {
+		const struct table *table = &c->schema.tables[i];
+		struct polled_table *t = &poller->tables[poller->nr_tables];
+
+		t->fold = fold_add_table(poller->fold, table, c->reason, sizeof(c->reason));
+		if (!t->fold) {
+			c->state = COLLECTOR_DOWN;
+			c->error = "duplicate_family";
+			log_error("collector %s is off: %s", c->name, c->reason);
+			return 0;
+		}
+		t->collector = c;
+		t->table = table;
+		t->fd = bpf_map__fd(table->map);
+		t->lost = c->lost[i];
+		poller->nr_tables++;
+	}
+	return 0;
+}
+
+int poller_init(struct poller *poller, struct collectors *collectors, struct fold *fold,
+		struct groups *groups)
+{
+	size_t nr_tables = 0, largest = 0;
+
+	*poller = (struct poller){ .collectors = collectors, .fold = fold, .groups = groups };
+	poller->cpus = libbpf_num_possible_cpus();
+	if (poller->cpus < 1)
+		poller->cpus = 1;
+	for (size_t i = 0; i < collectors->n; i++)
+		nr_tables += collectors->list[i].schema.nr_tables;
+	poller->tables = calloc(nr_tables + 1, sizeof(*poller->tables));
+	poller->polled = calloc(collectors->n + 1, sizeof(*poller->polled));
+	if (!poller->tables || !poller->polled)
+		return -ENOMEM;
+	for (size_t i = 0; i < collectors->n; i++) {
+		struct collector *c = &collectors->list[i];
+
+		if (!runs(c))
+			continue;
+		add_tables(poller, c);
+		if (runs(c))
+			poller->polled[poller->nr_polled++].collector = c;
+	}
+	for (size_t i = 0; i < poller->nr_tables; i++)
+		if (poller->tables[i].table->value_size > largest)
+			largest = poller->tables[i].table->value_size;
+	poller->sums = malloc(largest + 8);
+	return poller->sums ? 0 : -ENOMEM;
+}
+
+void poller_free(struct poller *poller)
+{
+	free(poller->tables);
+	free(poller->polled);
+	free(poller->keys);
+	free(poller->values);
+	free(poller->sums);
+	*poller = (struct poller){ 0 };
+}
+
+/* ---- reading one table ---- */
+
+static size_t value_bytes(const struct poller *poller, const struct polled_table *t)
+{
+	return (size_t)t->table->value_size * (table_is_percpu(t->table) ? poller->cpus : 1);
+}
+
+static int fold_one(struct poller *poller, struct polled_table *t, const void *key, const void *value)
+{
+	const uint64_t *words = value;
+	size_t n = t->table->value_size / 8;
+
+	if (table_is_percpu(t->table)) {
+		memcpy(poller->sums, words, n * 8);
+		for (int cpu = 1; cpu < poller->cpus; cpu++)
+			for (size_t i = 0; i < n; i++)
+				poller->sums[i] += words[cpu * n + i];
+		words = poller->sums;
+	}
+	return fold_row(t->fold, key, words);
+}
+
+/* Room for `rows` rows of a table. */
+static int reserve(struct poller *poller, const struct polled_table *t, size_t rows)
+{
+	size_t keys = rows * t->table->key_size, values = rows * value_bytes(poller, t);
+
+	if (keys > poller->keys_size) {
+		free(poller->keys);
+		poller->keys = malloc(keys);
+		poller->keys_size = poller->keys ? keys : 0;
+	}
+	if (values > poller->values_size) {
+		free(poller->values);
+		poller->values = malloc(values);
+		poller->values_size = poller->values ? values : 0;
+	}
+	return poller->keys && poller->values ? 0 : -ENOMEM;
+}
+
+static uint32_t batch_rows(const struct poller *poller, const struct polled_table *t)
+{
+	size_t rows = BATCH_BYTES / value_bytes(poller, t);
+
+	return rows < 64 ? 64 : rows > 4096 ? 4096 : rows;
+}
+
+/*
+ * All rows by bpf_map_lookup_batch. -ENOSPC means that one hash bucket has more rows than the batch
+ * has room for: try again with twice the room. -EINVAL (or the kernel's own ENOTSUPP) from the first
+ * call: this map type has no batches here.
+ */
+static int read_batches(struct poller *poller, struct polled_table *t)
+{
+	uint32_t room = batch_rows(poller, t), position, count;
+	bool first = true;
+	int err = reserve(poller, t, room);
+
+	t->rows = 0;
+	while (!err) {
+		count = room;
+		err = bpf_map_lookup_batch(t->fd, first ? NULL : &position, &position, poller->keys,
+					   poller->values, &count, NULL);
+		if (err == -ENOSPC || (err && errno == ENOSPC)) {
+			room *= 2;
+			err = reserve(poller, t, room);
+			continue;
+		}
+		if (err && errno == EINTR) {
+			err = 0;
+			continue;
+		}
+		if (err && errno != ENOENT)
+			return -errno;
+		first = false;
+		t->rows += count;
+		for (uint32_t i = 0; i < count; i++)
+			if (fold_one(poller, t, (char *)poller->keys + i * t->table->key_size,
+				     (char *)poller->values + i * value_bytes(poller, t)))
+				return -ENOMEM;
+		if (err)
+			return 0; /* ENOENT: that was the last batch */
+	}
+	return err;
+}
+
+/*
+ * Key by key, for kernels without batches. A key that is deleted under the walk sends it back to the
+ * beginning; rows met twice add nothing the second time, and the bound ends it in any case.
+ */
+static int read_keys(struct poller *poller, struct polled_table *t)
+{
+	char *key, *next;
+	bool first = true;
+	int err = reserve(poller, t, 2);
+
+	if (err)
+		return err;
+	key = poller->keys;
+	next = key + t->table->key_size;
+	t->rows = 0;
+	for (size_t left = 2 * (size_t)t->table->max_entries + 1; left; left--) {
+		if (bpf_map_get_next_key(t->fd, first ? NULL : key, next))
+			return errno == ENOENT ? 0 : -errno;
+		first = false;
+		memcpy(key, next, t->table->key_size);
+		if (bpf_map_lookup_elem(t->fd, key, poller->values))
+			continue; /* deleted meanwhile */
+		t->rows++;
+		if (fold_one(poller, t, key, poller->values))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+struct reaper {
+	struct poller *poller;
+	struct polled_table *table;
+};
+
+/*
+ * Takes a row out of its map. Lookup-and-delete (5.14 for hashes) leaves no moment between reading
+ * and deleting; before, the row that was read unchanged for two polls is read once more.
+ */
+static bool reap(struct fold_table *fold, const void *key, void *arg)
+{
+	struct reaper *reaper = arg;
+	struct polled_table *t = reaper->table;
+	void *value = reaper->poller->values;
+
+	(void)fold;
+	if (bpf_map_lookup_and_delete_elem(t->fd, key, value)) {
+		if (errno == ENOENT)
+			return true;
+		if (bpf_map_lookup_elem(t->fd, key, value) || bpf_map_delete_elem(t->fd, key))
+			return false;
+	}
+	return !fold_one(reaper->poller, t, key, value);
+}
+
+static int read_table(struct poller *poller, struct polled_table *t)
+{
+	struct reaper reaper = { poller, t };
+	int err = t->no_batch ? -EOPNOTSUPP : read_batches(poller, t);
+
+	if (err && err != -ENOMEM) {
+		err = read_keys(poller, t);
+		t->no_batch = !err;
+	}
+	if (!err && !reserve(poller, t, 1))
+		fold_dead_rows(t->fold, reap, &reaper);
+	return err;
+}
+
+/* ---- one poll ---- */
+
+/* Runs an iterator to its end; the programs write to maps, so what they print is nothing. */
+static int run_iterator(const struct program *program)
+{
+	int fd = bpf_iter_create(bpf_link__fd(program->link));
+	char nothing[64];
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	while ((n = read(fd, nothing, sizeof(nothing))) > 0 || (n < 0 && (errno == EINTR || errno == EAGAIN)))
+		;
+	n = n < 0 ? -errno : 0;
+	close(fd);
+	return n;
+}
+
+static int run_iterators(struct collector *c)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < c->nr_programs && !err; i++)
+		if (c->programs[i].is_iterator && c->programs[i].link)
+			err = run_iterator(&c->programs[i]);
+	return err;
+}
+
+/* Walks the cgroup tree when it changed. True when it did. */
+static bool follow_cgroups(struct poller *poller, uint64_t now_ns)
+{
+	const uint64_t *counter = poller->collectors->cgroup_changes;
+	uint64_t changes = counter ? __atomic_load_n(counter, __ATOMIC_RELAXED) : 0;
+
+	if (poller->walked_ns &&
+	    (counter ? changes == poller->changes : now_ns - poller->walked_ns < WALK_NS))
+		return false;
+	poller->walked_ns = now_ns;
+	if (groups_walk(poller->groups, now_ns) < 0)
+		return false; /* again at the next poll */
+	poller->changes = changes;
+	return true;
+}
+
+static void note(struct polled_collector *p, uint64_t took_ns, int err)
+{
+	p->last_ns = took_ns;
+	p->slots[HIST_SLOTS] += took_ns;
+	p->slots[histogram_slot(took_ns)]++;
+	if (!err)
+		p->last_unix_ns = unix_ns();
+	if (err && err != p->err)
+		log_warn("collector %s: this poll failed: %s; its last values stay", p->collector->name,
+			 strerror(-err));
+	p->err = err;
+}
+
+void poller_run(struct poller *poller, uint64_t now_ns)
+{
+	bool sweep = !poller->swept_ns || now_ns - poller->swept_ns >= SWEEP_NS;
+	bool changed = follow_cgroups(poller, now_ns);
+
+	if (sweep)
+		poller->swept_ns = now_ns;
+	for (size_t i = 0, t = 0; i < poller->nr_polled; i++) {
+		struct polled_collector *p = &poller->polled[i];
+		uint64_t start_ns = monotonic_ns();
+		int err = 0;
+
+		if (!collector_is_helper(p->collector) || sweep)
+			err = run_iterators(p->collector);
+		for (; t < poller->nr_tables && poller->tables[t].collector != p->collector; t++)
+			;
+		for (; t < poller->nr_tables && poller->tables[t].collector == p->collector; t++) {
+			int failed = read_table(poller, &poller->tables[t]);
+
+			err = err ? err : failed;
+		}
+		note(p, monotonic_ns() - start_ns, err);
+	}
+	fold_tick(poller->fold, now_ns, changed);
+}

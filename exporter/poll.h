@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * poll: maps -> rows -> fold, on the caller's timer. Stands alone from HTTP; what goes wrong costs
+ * that poll of that collector, never the process.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "attach.h"
+#include "fold.h"
+
+/* One table of one collector, as it is polled. */
+struct polled_table {
+	struct collector *collector;
+	const struct table *table;
+	struct fold_table *fold;
+	int fd;
+	bool no_batch; /* the kernel lacks batches for this type: key by key */
+	size_t rows;   /* in the map at the last poll */
+	const uint64_t *lost;
+};
+
+/* How polling one collector went. */
+struct polled_collector {
+	struct collector *collector;
+	uint64_t last_ns;	/* what the last poll took */
+	uint64_t slots[100];	/* histogram.h layout over all polls, then the sum; [99] unused */
+	uint64_t last_unix_ns;	/* when the last good poll ended */
+	int err;		/* of the last poll, 0 when good */
+};
+
+struct poller {
+	struct collectors *collectors;
+	struct fold *fold;
+	struct groups *groups;
+	struct polled_table *tables;
+	size_t nr_tables;
+	struct polled_collector *polled; /* per collector that runs */
+	size_t nr_polled;
+	void *keys, *values; /* of one batch */
+	size_t keys_size, values_size;
+	uint64_t *sums; /* of one row over the CPUs */
+	int cpus;	/* possible ones */
+	uint64_t changes; /* collectors->cgroup_changes at the last walk */
+	uint64_t walked_ns, swept_ns;
+};
+
+/*
+ * Takes the tables of all collectors that run into `fold`. A collector whose families clash with
+ * another's is put down. Returns 0 or -ENOMEM.
+ */
+int poller_init(struct poller *poller, struct collectors *collectors, struct fold *fold,
+		struct groups *groups);
+void poller_free(struct poller *poller);
+
+/* One poll of everything, at CLOCK_MONOTONIC `now_ns`. */
+void poller_run(struct poller *poller, uint64_t now_ns);
+
+/* CLOCK_MONOTONIC in ns: the only clock that anything is measured with. */
+uint64_t monotonic_ns(void);

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "self.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "histogram.h"
+#include "label.h"
+#include "version.h"
+
+#ifndef BPF_EXPORTER_REVISION
+#define BPF_EXPORTER_REVISION "unknown"
+#endif
+
+/* Every family, in one place: name, kind, scale (9: ns shown as seconds), help. */
+#define OWN_FAMILIES(X) \
+	X(BUILD_INFO, "bpf_exporter_build_info", GAUGE, 0, "Always 1; what this exporter was built from.") \
+	X(KERNEL_INFO, "bpf_exporter_kernel_info", GAUGE, 0, \
+	  "Always 1; the kernel, its lockdown mode and its cgroup hierarchy.") \
+	X(COLLECTOR_UP, "bpf_exporter_collector_up", GAUGE, 0, \
+	  "1 when the collector's programs are attached and its last poll was good, else 0.") \
+	X(COLLECTOR_ERROR, "bpf_exporter_collector_error", GAUGE, 0, \
+	  "1 for each collector that does not run, or not whole, by the reason.") \
+	X(PROGRAM_ATTACHED, "bpf_exporter_program_attached", GAUGE, 0, \
+	  "1 when the program is attached; variant is the shape of its hook on this kernel.") \
+	X(MAP_ENTRIES, "bpf_exporter_map_entries", GAUGE, 0, "Rows in the table at the last poll.") \
+	X(MAP_CAPACITY, "bpf_exporter_map_capacity", GAUGE, 0, "Rows the table has room for.") \
+	X(MAP_MEMORY, "bpf_exporter_map_memory_bytes", GAUGE, 0, "Kernel memory of the table.") \
+	X(OVERFLOW, "bpf_exporter_table_overflow_total", COUNTER, 0, \
+	  "Updates that found the table full and went to a coarser row: totals stay right, attribution suffers.") \
+	X(POLL_DURATION, "bpf_exporter_poll_duration_seconds", HISTOGRAM, 9, \
+	  "Time to read and fold a collector's tables, per poll.") \
+	X(POLLS_MISSED, "bpf_exporter_polls_missed_total", COUNTER, 0, \
+	  "Polls that did not happen because the one before took longer than the interval.") \
+	X(LAST_POLL, "bpf_exporter_last_poll_timestamp_seconds", GAUGE, 9, \
+	  "When the collector was last polled without an error.") \
+	X(SCRAPES, "bpf_exporter_scrapes_total", COUNTER, 0, "HTTP requests, by class of the answer.") \
+	X(SCRAPE_DURATION, "bpf_exporter_scrape_duration_seconds", HISTOGRAM, 9, \
+	  "Time to answer a scrape: render and hand over.") \
+	X(SCRAPE_BYTES, "bpf_exporter_scrape_response_bytes", GAUGE, 0, "Size of the last scrape's body.") \
+	X(SERIES, "bpf_exporter_series", GAUGE, 0, "Series shown, by level.") \
+	X(SERIES_HIDDEN, "bpf_exporter_series_hidden", GAUGE, 0, \
+	  "Series per process beyond --process.max-series, not shown; their groups count them.") \
+	X(TRACKED_PIDS, "bpf_exporter_tracked_pids", GAUGE, 0, "Processes that have rows or series.") \
+	X(TRACKED_CGROUPS, "bpf_exporter_tracked_cgroups", GAUGE, 0, "Control groups that exist.") \
+	X(ROWS_REAPED, "bpf_exporter_rows_reaped_total", COUNTER, 0, \
+	  "Rows taken out of the tables because their process or group is gone; their counts stay.") \
+	X(CPU, "process_cpu_seconds_total", COUNTER, 9, "CPU time of the exporter, user and system.") \
+	X(RESIDENT, "process_resident_memory_bytes", GAUGE, 0, "Resident memory of the exporter.") \
+	X(OPEN_FDS, "process_open_fds", GAUGE, 0, "Open file descriptors of the exporter.") \
+	X(START_TIME, "process_start_time_seconds", GAUGE, 9, "When the exporter started.")
+
+#define ENUM(id, name, kind, scale, help) ID_##id,
+enum { OWN_FAMILIES(ENUM) NR_FAMILIES };
+#define SPEC(id, name, kind, scale, help) { name, METRIC_##kind, scale, help },
+static const struct {
+	const char *name;
+	enum metric_kind kind;
+	unsigned int scale;
+	const char *help;
+} specs[] = { OWN_FAMILIES(SPEC) };
+
+struct self {
+	struct families *families;
+	struct family *f[NR_FAMILIES];
+};
+
+struct self *self_new(struct families *families)
+{
+	struct self *self = calloc(1, sizeof(*self));
+
+	if (!self)
+		return NULL;
+	self->families = families;
+	for (int i = 0; i < NR_FAMILIES; i++) {
+		self->f[i] = families_add(families, specs[i].name, specs[i].help, specs[i].kind,
+					  specs[i].scale, LEVEL_OTHER);
+		if (!self->f[i]) {
+			free(self);
+			return NULL;
+		}
+		self->f[i]->own = true;
+	}
+	return self;
+}
+
+void self_free(struct self *self)
+{
+	free(self);
+}
+
+/* The series of a family with up to three labels; names and values in turn, ended by NULL. */
+static struct series *series_of(struct self *self, int id, const char *const *labels)
+{
+	struct buffer text = { 0 };
+	struct series *series = NULL;
+
+	for (; labels && *labels; labels += 2)
+		label_add(&text, labels[0], labels[1], strlen(labels[1]));
+	if (!text.failed)
+		series = family_series(self->f[id], text.data ? text.data : "", text.len);
+	buffer_free(&text);
+	return series;
+}
+
+#define LABELS(...) ((const char *const[]){ __VA_ARGS__, NULL })
+
+/* A failed allocation costs this value of this poll. */
+static void set(struct self *self, int id, const char *const *labels, uint64_t value)
+{
+	struct series *series = series_of(self, id, labels);
+
+	if (series)
+		series->value = value;
+}
+
+static void set_histogram(struct self *self, int id, const char *const *labels, const uint64_t *slots)
+{
+	struct series *series = series_of(self, id, labels);
+
+	if (series)
+		memcpy(series->slots, slots, (HIST_SLOTS + 1) * sizeof(*slots));
+}
+
+/* ---- once ---- */
+
+/* "none [integrity] confidentiality" -> "integrity" */
+static void read_lockdown(char *out, size_t size)
+{
+	FILE *file = fopen("/sys/kernel/security/lockdown", "re");
+	char line[128] = "";
+	char *open, *close;
+
+	snprintf(out, size, "unknown");
+	if (!file)
+		return;
+	if (fgets(line, sizeof(line), file) && (open = strchr(line, '[')) && (close = strchr(open, ']')))
+		snprintf(out, size, "%.*s", (int)(close - open - 1), open + 1);
+	fclose(file);
+}
+
+/* The kernel's own figure for a map: "memlock:" of its descriptor's fdinfo. */
+static uint64_t map_memory(const char *procfs, int fd)
+{
+	unsigned long long bytes = 0;
+	char path[512], line[128];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/self/fdinfo/%d", procfs, fd);
+	file = fopen(path, "re");
+	while (file && fgets(line, sizeof(line), file))
+		if (sscanf(line, "memlock: %llu", &bytes) == 1)
+			break;
+	if (file)
+		fclose(file);
+	return bytes;
+}
+
+static void describe_collector(struct self *self, const struct collector *c, const char *procfs)
+{
+	for (size_t i = 0; i < c->nr_programs; i++) {
+		const struct program *p = &c->programs[i];
+
+		if (p->is_optional && p->is_missing)
+			continue;
+		set(self, ID_PROGRAM_ATTACHED,
+		    LABELS("collector", c->name, "program", bpf_program__name(p->bpf), "variant",
+			   p->is_missing ? "missing" : p->variant ? p->variant : p->hook),
+		    p->link != NULL);
+	}
+	for (size_t i = 0; i < c->schema.nr_tables && c->state <= COLLECTOR_PARTIAL; i++) {
+		const struct table *table = &c->schema.tables[i];
+
+		set(self, ID_MAP_CAPACITY, LABELS("map", table->name), table->max_entries);
+		set(self, ID_MAP_MEMORY, LABELS("map", table->name),
+		    map_memory(procfs, bpf_map__fd(table->map)));
+	}
+}
+
+void self_describe(struct self *self, const struct collectors *collectors,
+		   const struct cgroup_mounts *mounts, const char *procfs)
+{
+	struct utsname uname_buffer = { 0 };
+	struct timespec now;
+	char lockdown[32];
+
+	uname(&uname_buffer);
+	read_lockdown(lockdown, sizeof(lockdown));
+	set(self, ID_BUILD_INFO,
+	    LABELS("version", BPF_EXPORTER_VERSION, "revision", BPF_EXPORTER_REVISION, "libbpf",
+		   libbpf_version_string(), "compiler", __VERSION__),
+	    1);
+	set(self, ID_KERNEL_INFO,
+	    LABELS("release", uname_buffer.release, "machine", uname_buffer.machine, "lockdown", lockdown,
+		   "cgroup_mode", cgroup_mode_names[mounts->mode]),
+	    1);
+	clock_gettime(CLOCK_REALTIME, &now);
+	set(self, ID_START_TIME, NULL, now.tv_sec * 1000000000ULL + now.tv_nsec);
+	for (size_t i = 0; i < collectors->n; i++)
+		describe_collector(self, &collectors->list[i], procfs);
+}
+
+/* ---- each poll ---- */
+
+static void update_collectors(struct self *self, const struct poller *poller)
+{
+	const struct collectors *collectors = poller->collectors;
+
+	for (size_t i = 0; i < collectors->n; i++) {
+		const struct collector *c = &collectors->list[i];
+		bool up = c->state == COLLECTOR_UP || c->state == COLLECTOR_PARTIAL;
+
+		for (size_t k = 0; k < poller->nr_polled; k++)
+			if (poller->polled[k].collector == c)
+				up = up && !poller->polled[k].err;
+		if (c->state != COLLECTOR_OFF)
+			set(self, ID_COLLECTOR_UP, LABELS("collector", c->name), up);
+		if (c->error)
+			set(self, ID_COLLECTOR_ERROR, LABELS("collector", c->name, "reason", c->error), 1);
+	}
+	for (size_t i = 0; i < poller->nr_polled; i++) {
+		const struct polled_collector *p = &poller->polled[i];
+
+		set_histogram(self, ID_POLL_DURATION, LABELS("collector", p->collector->name), p->slots);
+		set(self, ID_LAST_POLL, LABELS("collector", p->collector->name), p->last_unix_ns);
+	}
+	for (size_t i = 0; i < poller->nr_tables; i++) {
+		const struct polled_table *t = &poller->tables[i];
+
+		set(self, ID_MAP_ENTRIES, LABELS("map", t->table->name), t->rows);
+		if (t->lost)
+			set(self, ID_OVERFLOW, LABELS("table", t->table->name),
+			    __atomic_load_n(t->lost, __ATOMIC_RELAXED));
+	}
+}
+
+static void count_family(struct family *family, void *arg)
+{
+	uint64_t *counts = arg; /* shown per level, then hidden */
+
+	if (family->own)
+		return;
+	counts[family->level] += family->nr_series - family->hidden;
+	counts[LEVEL_OTHER + 1] += family->hidden;
+}
+
+static void update_serve(struct self *self, const struct serve_stats *serve)
+{
+	static const char *const codes[] = { NULL, NULL, "2xx", "3xx", "4xx", "5xx" };
+
+	for (int i = 2; i < 6; i++)
+		if (serve->scrapes_by_code[i] || i == 2)
+			set(self, ID_SCRAPES, LABELS("code", codes[i]), serve->scrapes_by_code[i]);
+	set_histogram(self, ID_SCRAPE_DURATION, NULL, serve->duration_slots);
+	set(self, ID_SCRAPE_BYTES, NULL, serve->last_bytes);
+}
+
+static uint64_t resident_bytes(const char *procfs)
+{
+	unsigned long long pages = 0;
+	char path[512];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/self/statm", procfs);
+	file = fopen(path, "re");
+	if (file && fscanf(file, "%*u %llu", &pages) != 1)
+		pages = 0;
+	if (file)
+		fclose(file);
+	return pages * sysconf(_SC_PAGESIZE);
+}
+
+static uint64_t open_fds(const char *procfs)
+{
+	uint64_t n = 0;
+	char path[512];
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "%s/self/fd", procfs);
+	dir = opendir(path);
+	while (dir && readdir(dir))
+		n++;
+	if (dir)
+		closedir(dir);
+	return n > 3 ? n - 3 : 0; /* ".", "..", and the folder itself */
+}
+
+void self_update(struct self *self, const struct self_input *input)
+{
+	uint64_t counts[LEVEL_OTHER + 2] = { 0 };
+	struct timespec cpu;
+
+	update_collectors(self, input->poller);
+	families_each(self->families, count_family, counts);
+	for (int i = 0; i <= LEVEL_OTHER; i++)
+		if (counts[i] || i <= LEVEL_CGROUP)
+			set(self, ID_SERIES, LABELS("level", level_names[i]), counts[i]);
+	set(self, ID_SERIES_HIDDEN, NULL, counts[LEVEL_OTHER + 1]);
+	set(self, ID_POLLS_MISSED, NULL, input->polls_missed);
+	set(self, ID_TRACKED_PIDS, NULL, processes_count(input->processes));
+	set(self, ID_TRACKED_CGROUPS, NULL, groups_count(input->groups));
+	set(self, ID_ROWS_REAPED, NULL, fold_reaped(input->fold));
+	if (input->serve)
+		update_serve(self, input->serve);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
+	set(self, ID_CPU, NULL, cpu.tv_sec * 1000000000ULL + cpu.tv_nsec);
+	set(self, ID_RESIDENT, NULL, resident_bytes(input->procfs));
+	set(self, ID_OPEN_FDS, NULL, open_fds(input->procfs));
+}
