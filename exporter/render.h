@@ -16,14 +16,19 @@ struct buffer {
 	int failed;
 };
 
+/* Where the next `n` bytes go (the caller then advances len), or NULL once an allocation failed. */
+char *buffer_reserve(struct buffer *buffer, size_t n);
 void buffer_add(struct buffer *buffer, const void *data, size_t len);
 void buffer_printf(struct buffer *buffer, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 void buffer_free(struct buffer *buffer); /* also resets it */
 
+/* The longest number: 20 digits of a 64-bit value and the point. `out` below must hold them. */
+#define RENDER_NUMBER_MAX 21
+
 /*
- * Writes `value` * 10^-scale in decimal to `out` (at least 24 bytes), every digit exact, without
- * trailing zeros after the point; returns the length. No NUL.
+ * Writes `value` * 10^-scale (scale 0 to 9) in decimal to `out` (RENDER_NUMBER_MAX bytes), every
+ * digit exact, without trailing zeros after the point; returns the length. No NUL.
  */
 size_t render_number(char *out, uint64_t value, unsigned int scale);
 
