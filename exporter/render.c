@@ -12,9 +12,18 @@
 #define BUFFER_MIN 4096
 
 const char *const render_le[] = {
-	"9.5367431640625e-07", "3.814697265625e-06", "1.52587890625e-05", "6.103515625e-05",
-	"0.000244140625",      "0.0009765625",	     "0.00390625",	  "0.015625",
-	"0.0625",	       "0.25",		     "1",		  "4",
+	"9.5367431640625e-07",
+	"3.814697265625e-06",
+	"1.52587890625e-05",
+	"6.103515625e-05",
+	"0.000244140625",
+	"0.0009765625",
+	"0.00390625",
+	"0.015625",
+	"0.0625",
+	"0.25",
+	"1",
+	"4",
 	"16",
 };
 
@@ -89,9 +98,9 @@ void buffer_free(struct buffer *buffer)
 }
 
 /*
- * The eight decimal digits of value < 10^8, one per byte, the first in the lowest byte. Halves, then
- * quarters, then bytes are divided side by side by multiplication; each constant is exact for the
- * range it meets (4 digits by 100: * 5243 >> 19, 2 digits by 10: * 103 >> 10).
+ * The eight decimal digits of value < 10^8, one per byte, the first in the lowest byte. Halves,
+ * then quarters, then bytes are divided side by side by multiplication; each constant is exact for
+ * the range it meets (4 digits by 100: * 5243 >> 19, 2 digits by 10: * 103 >> 10).
  */
 static uint64_t eight_digits(uint32_t value)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * render: snapshot -> bytes. One file per format; render_text.c is the Prometheus text format 0.0.4.
+ * render: snapshot -> bytes. One file per format; render_text.c is Prometheus text format 0.0.4.
  */
 #pragma once
 
@@ -35,7 +35,7 @@ size_t render_number(char *out, uint64_t value, unsigned int scale);
 /* Appends a label value or HELP text escaped as the text format wants it ('"' only in labels). */
 void render_escaped(struct buffer *out, const char *text, size_t len, int is_label);
 
-/* Appends the whole exposition: HELP, TYPE and samples of each family; empty families are left out. */
+/* Appends the whole exposition: HELP, TYPE and samples of each family that has any. */
 void render_text(struct buffer *out, const struct snapshot *snapshot);
 
 /*

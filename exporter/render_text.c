@@ -9,7 +9,7 @@
 #include "render.h"
 
 #define LINE_MAX_TAIL (RENDER_NUMBER_MAX + 1)
-/* Room is reserved for so many samples at once: few checks, and their prefixes stay in the cache. */
+/* Room is reserved for so many samples at once: few checks, and their prefixes stay cached. */
 #define CHUNK 64
 
 static char *put_line(char *at, const struct prefix *prefix, uint64_t value, unsigned int scale)
@@ -68,7 +68,8 @@ static void add_samples(struct buffer *out, const struct snapshot_family *family
 				at = put_histogram(at, &samples[i], family->scale);
 		else
 			for (size_t i = 0; i < n; i++)
-				at = put_line(at, samples[i].lines, samples[i].value, family->scale);
+				at = put_line(at, samples[i].lines, samples[i].value,
+					      family->scale);
 		out->len = (size_t)(at - out->data);
 	}
 }

@@ -42,9 +42,11 @@ static enum MHD_Result answer(void *arg, struct MHD_Connection *connection, cons
 	if (request.malformed)
 		return serve_refuse(serve, connection, MHD_HTTP_BAD_REQUEST, "malformed header");
 	if (strcmp(method, "GET") && strcmp(method, "HEAD"))
-		return serve_refuse(serve, connection, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD");
+		return serve_refuse(serve, connection, MHD_HTTP_METHOD_NOT_ALLOWED,
+				    "only GET and HEAD");
 	if (request.body)
-		return serve_refuse(serve, connection, MHD_HTTP_CONTENT_TOO_LARGE, "no request body wanted");
+		return serve_refuse(serve, connection, MHD_HTTP_CONTENT_TOO_LARGE,
+				    "no request body wanted");
 	return MHD_YES;
 }
 
@@ -74,7 +76,8 @@ static void connected(void *arg, struct MHD_Connection *connection, void **conte
 
 	if (what == MHD_CONNECTION_NOTIFY_STARTED) {
 		info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-		*context = info ? clients_add(&listener->clients, info->connect_fd, serve_now_ns()) : NULL;
+		*context = info ? clients_add(&listener->clients, info->connect_fd, serve_now_ns())
+				: NULL;
 	} else if (*context) {
 		clients_remove(*context);
 	}
@@ -103,7 +106,7 @@ static size_t keep_escapes(void *arg, struct MHD_Connection *connection, char *t
 
 /* What clients do wrong is theirs: of interest only to who looks for it. */
 __attribute__((format(printf, 2, 0))) static void log_library(void *arg, const char *format,
-							       va_list args)
+							      va_list args)
 {
 	char line[256];
 
@@ -131,9 +134,11 @@ static struct MHD_Daemon *start_daemon(struct listener *listener, int fd)
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
+	/* clang-format off */
 	daemon = MHD_start_daemon(
-		MHD_USE_POLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, admit, listener,
-		answer, listener, MHD_OPTION_EXTERNAL_LOGGER, log_library, NULL,
+		MHD_USE_POLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0,
+		admit, listener, answer, listener,
+		MHD_OPTION_EXTERNAL_LOGGER, log_library, NULL,
 		MHD_OPTION_LISTEN_SOCKET, (MHD_socket)fd,
 		MHD_OPTION_CONNECTION_LIMIT, (unsigned int)SERVE_CONNECTIONS,
 		MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned int)SERVE_PER_IP,
@@ -141,7 +146,10 @@ static struct MHD_Daemon *start_daemon(struct listener *listener, int fd)
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
 		MHD_OPTION_NOTIFY_CONNECTION, connected, listener,
 		MHD_OPTION_NOTIFY_COMPLETED, completed, listener,
-		MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, STRICT, 1, MHD_OPTION_END);
+		MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL,
+		STRICT, 1,
+		MHD_OPTION_END);
+	/* clang-format on */
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	return daemon;
 }

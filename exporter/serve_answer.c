@@ -193,7 +193,9 @@ static enum MHD_Result answer_metrics(struct serve *serve, struct MHD_Connection
 
 static enum MHD_Result answer_health(struct serve *serve, struct MHD_Connection *connection)
 {
-	struct reply reply = { MHD_HTTP_OK, "application/json", { { "Cache-Control", "no-store" } } };
+	struct reply reply = { MHD_HTTP_OK,
+			       "application/json",
+			       { { "Cache-Control", "no-store" } } };
 	struct snapshot_store *store = serve->config.store;
 	struct snapshot *snapshot = snapshot_acquire(store);
 	uint64_t limit = serve->config.stale_after_ns, now = serve_now_ns();

@@ -88,9 +88,9 @@ static int resolve(const char *address, const struct target *target,
 		return -EADDRNOTAVAIL;
 	}
 	/* A name with both kinds ("localhost") means the one every scraper can reach. */
-	for (use = list; use && use->ai_family != AF_INET;)
+	for (use = list; use->ai_family != AF_INET && use->ai_next;)
 		use = use->ai_next;
-	if (!use)
+	if (use->ai_family != AF_INET)
 		use = list;
 	memcpy(sockaddr, use->ai_addr, use->ai_addrlen);
 	*len = use->ai_addrlen;
@@ -182,8 +182,7 @@ int serve_listen(const char *address, uint16_t *port)
 		close(fd);
 		return err;
 	}
-	*port = ntohs(sockaddr.ss_family == AF_INET6 ?
-			      ((struct sockaddr_in6 *)&sockaddr)->sin6_port :
-			      ((struct sockaddr_in *)&sockaddr)->sin_port);
+	*port = ntohs(sockaddr.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&sockaddr)->sin6_port
+						     : ((struct sockaddr_in *)&sockaddr)->sin_port);
 	return fd;
 }

@@ -17,7 +17,8 @@ static const struct {
 /* The length of the valid UTF-8 character at `text`, 0 when it is none. NUL ends the text. */
 static size_t utf8_len(const unsigned char *text)
 {
-	/* The second byte's range keeps out overlong forms, surrogates and what is past U+10FFFF. */
+	/* The second byte's range keeps out overlong forms, surrogates and what is past U+10FFFF.
+	 */
 	unsigned char low = 0x80, high = 0xbf;
 	size_t len;
 
@@ -68,7 +69,8 @@ static void add_time(struct buffer *out, const struct timespec *when)
 	struct tm tm;
 	char text[32];
 
-	if (!gmtime_r(&when->tv_sec, &tm) || !strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm))
+	if (!gmtime_r(&when->tv_sec, &tm) ||
+	    !strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm))
 		return;
 	buffer_printf(out, "%s.%03ldZ", text, when->tv_nsec / 1000000);
 }
@@ -183,8 +185,9 @@ void serve_page(struct buffer *out, const struct snapshot *snapshot, const char 
 			   "td,th{padding:.2em 1em .2em 0;text-align:left}</style>\n"
 			   "</head>\n<body>\n<h1>bpf_exporter ");
 	add_html(out, version);
-	buffer_printf(out, "</h1>\n<p>Metrics of this machine's kernel for Prometheus, counted by eBPF "
-			   "programs.</p>\n<ul>\n<li><a href=\"");
+	buffer_printf(out,
+		      "</h1>\n<p>Metrics of this machine's kernel for Prometheus, counted by eBPF "
+		      "programs.</p>\n<ul>\n<li><a href=\"");
 	add_html(out, telemetry_path);
 	buffer_printf(out, "\">Metrics</a></li>\n"
 			   "<li><a href=\"/health\">Health</a></li>\n"

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the files of the serve stage share among themselves: serve.c starts and stops the daemons with
- * the help of serve_listen (addresses) and serve_limit (who may stay connected); serve_answer says
- * what a path is answered, from serve_request (headers), serve_body (the exposition) and serve_pages
- * (everything else).
+ * What the files of the serve stage share among themselves: serve.c starts and stops the daemons
+ * with the help of serve_listen (addresses) and serve_limit (who may stay connected); serve_answer
+ * says what a path is answered, from serve_request (headers), serve_body (the exposition) and
+ * serve_pages (everything else).
  */
 #pragma once
 
@@ -21,11 +21,12 @@
 int serve_listen(const char *address, uint16_t *port);
 
 /*
- * The connections of one daemon. libmicrohttpd only ends connections on which nothing moves, and when
- * its limit is reached it stops accepting: a few clients that send a byte now and then would lock
- * everybody out, and each that reads its answer slowly would pin a generation in memory. So above
- * SERVE_CLIENTS the one that got nowhere for the longest time goes, and likewise above SERVE_ANSWERS
- * answers under way. All calls come from the daemon's thread, therefore no lock.
+ * The connections of one daemon. libmicrohttpd only ends connections on which nothing moves, and
+ * when its limit is reached it stops accepting: a few clients that send a byte now and then would
+ * lock everybody out, and each that reads its answer slowly would pin a generation in memory. So
+ * above SERVE_CLIENTS the one that got nowhere for the longest time goes, and likewise above
+ * SERVE_ANSWERS answers under way; who is past a deadline goes when the next client connects or
+ * asks. All calls come from the daemon's thread, therefore no lock.
  */
 #define SERVE_CLIENTS	64
 #define SERVE_ANSWERS	8
@@ -53,7 +54,8 @@ void clients_remove(struct client *client);
 
 /* What the headers of a request say. */
 struct request {
-	bool malformed; /* control bytes, or two lengths: a proxy in front may see another request */
+	bool malformed; /* control bytes, or two lengths: a proxy in front may see another request
+			 */
 	bool body;
 	bool gzip;
 };

@@ -181,8 +181,8 @@ void snapshot_publish(struct snapshot_store *store, struct snapshot *snapshot)
 		struct snapshot_check *check = &snapshot->checks[i];
 		struct check_text *text = &priv->texts[i];
 
-		check->collector = copy_text(text->collector, check->collector,
-					     SNAPSHOT_COLLECTOR_MAX);
+		check->collector =
+			copy_text(text->collector, check->collector, SNAPSHOT_COLLECTOR_MAX);
 		check->reason = copy_text(text->reason, check->reason, SNAPSHOT_REASON_MAX);
 	}
 

@@ -39,7 +39,7 @@ struct sample {
 	};
 };
 
-/* Values are integers in units of 10^-scale: 9 for nanoseconds shown as seconds, 0 for plain counts. */
+/* Values are integers in units of 10^-scale: 9 for nanoseconds shown as seconds, 0 for counts. */
 struct snapshot_family {
 	const char *name; /* borrowed, lives as long as the program */
 	const char *help; /* unescaped; borrowed likewise */
@@ -95,7 +95,7 @@ uint64_t *snapshot_slots(struct snapshot *snapshot);
 /* Frees a snapshot that was never published; NULL is fine. */
 void snapshot_discard(struct snapshot *snapshot);
 
-/* Makes `snapshot` the current one and gives it the next generation. The store owns it from here. */
+/* Makes `snapshot` the current one, of the next generation. The store owns it from here. */
 void snapshot_publish(struct snapshot_store *store, struct snapshot *snapshot);
 /* The current snapshot with a reference taken, or NULL before the first poll. Any thread. */
 struct snapshot *snapshot_acquire(struct snapshot_store *store);

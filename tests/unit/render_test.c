@@ -47,8 +47,20 @@ static void check_number(uint64_t value, unsigned int scale)
 /* Bug: a digit lost on the way through a double, a zero cut before the point, a write too far. */
 static void test_number(void **state)
 {
-	static const uint64_t special[] = { 0, 1, 9, 10, 99, 100, 101, 999, 1000, UINT32_MAX,
-					    1ull << 53, (1ull << 53) + 1, UINT64_MAX - 1, UINT64_MAX };
+	static const uint64_t special[] = { 0,
+					    1,
+					    9,
+					    10,
+					    99,
+					    100,
+					    101,
+					    999,
+					    1000,
+					    UINT32_MAX,
+					    1ull << 53,
+					    (1ull << 53) + 1,
+					    UINT64_MAX - 1,
+					    UINT64_MAX };
 	uint64_t random = 88172645463325252ull;
 
 	(void)state;
@@ -163,32 +175,31 @@ static void set_prefix(struct prefix *prefix, const char *text)
 	prefix->len = (uint32_t)strlen(text);
 }
 
-static const char want_text[] =
-	"# HELP switches_total Back\\\\slash, \"quote\" and\\nnewline.\n"
-	"# TYPE switches_total counter\n"
-	"switches_total{kind=\"a\"} 18446744073709551615\n"
-	"switches_total{kind=\"b\"} 0\n"
-	"# HELP age_seconds An age.\n"
-	"# TYPE age_seconds gauge\n"
-	"age_seconds 1.5\n"
-	"# HELP run_seconds A time.\n"
-	"# TYPE run_seconds histogram\n"
-	"run_seconds_bucket{le=\"9.5367431640625e-07\"} 1\n"
-	"run_seconds_bucket{le=\"3.814697265625e-06\"} 511\n"
-	"run_seconds_bucket{le=\"1.52587890625e-05\"} 511\n"
-	"run_seconds_bucket{le=\"6.103515625e-05\"} 511\n"
-	"run_seconds_bucket{le=\"0.000244140625\"} 511\n"
-	"run_seconds_bucket{le=\"0.0009765625\"} 511\n"
-	"run_seconds_bucket{le=\"0.00390625\"} 511\n"
-	"run_seconds_bucket{le=\"0.015625\"} 511\n"
-	"run_seconds_bucket{le=\"0.0625\"} 511\n"
-	"run_seconds_bucket{le=\"0.25\"} 511\n"
-	"run_seconds_bucket{le=\"1\"} 511\n"
-	"run_seconds_bucket{le=\"4\"} 511\n"
-	"run_seconds_bucket{le=\"16\"} 1511\n"
-	"run_seconds_bucket{le=\"+Inf\"} 11511\n"
-	"run_seconds_sum 123.456789\n"
-	"run_seconds_count 11511\n";
+static const char want_text[] = "# HELP switches_total Back\\\\slash, \"quote\" and\\nnewline.\n"
+				"# TYPE switches_total counter\n"
+				"switches_total{kind=\"a\"} 18446744073709551615\n"
+				"switches_total{kind=\"b\"} 0\n"
+				"# HELP age_seconds An age.\n"
+				"# TYPE age_seconds gauge\n"
+				"age_seconds 1.5\n"
+				"# HELP run_seconds A time.\n"
+				"# TYPE run_seconds histogram\n"
+				"run_seconds_bucket{le=\"9.5367431640625e-07\"} 1\n"
+				"run_seconds_bucket{le=\"3.814697265625e-06\"} 511\n"
+				"run_seconds_bucket{le=\"1.52587890625e-05\"} 511\n"
+				"run_seconds_bucket{le=\"6.103515625e-05\"} 511\n"
+				"run_seconds_bucket{le=\"0.000244140625\"} 511\n"
+				"run_seconds_bucket{le=\"0.0009765625\"} 511\n"
+				"run_seconds_bucket{le=\"0.00390625\"} 511\n"
+				"run_seconds_bucket{le=\"0.015625\"} 511\n"
+				"run_seconds_bucket{le=\"0.0625\"} 511\n"
+				"run_seconds_bucket{le=\"0.25\"} 511\n"
+				"run_seconds_bucket{le=\"1\"} 511\n"
+				"run_seconds_bucket{le=\"4\"} 511\n"
+				"run_seconds_bucket{le=\"16\"} 1511\n"
+				"run_seconds_bucket{le=\"+Inf\"} 11511\n"
+				"run_seconds_sum 123.456789\n"
+				"run_seconds_count 11511\n";
 
 /*
  * Bug: buckets that are not cumulative, a bound off by one slot (slot 8 belongs to the second le,
@@ -206,19 +217,25 @@ static void test_exposition(void **state)
 	(void)state;
 	family[0] = (struct snapshot_family){ "switches_total",
 					      "Back\\slash, \"quote\" and\nnewline.",
-					      METRIC_COUNTER, 0, snapshot_samples(snapshot, 2), 2 };
+					      METRIC_COUNTER,
+					      0,
+					      snapshot_samples(snapshot, 2),
+					      2 };
 	set_prefix(&counter[0], "switches_total{kind=\"a\"} ");
 	set_prefix(&counter[1], "switches_total{kind=\"b\"} ");
 	family[0].samples[0] = (struct sample){ .lines = &counter[0], .value = UINT64_MAX };
 	family[0].samples[1] = (struct sample){ .lines = &counter[1], .value = 0 };
-	family[1] = (struct snapshot_family){ "empty_total", "Nothing.", METRIC_COUNTER, 0, NULL, 0 };
+	family[1] =
+		(struct snapshot_family){ "empty_total", "Nothing.", METRIC_COUNTER, 0, NULL, 0 };
 	set_prefix(&gauge, "age_seconds ");
-	family[2] = (struct snapshot_family){ "age_seconds", "An age.", METRIC_GAUGE, 9,
-					      snapshot_samples(snapshot, 1), 1 };
+	family[2] = (struct snapshot_family){
+		"age_seconds", "An age.", METRIC_GAUGE, 9, snapshot_samples(snapshot, 1), 1
+	};
 	family[2].samples[0] = (struct sample){ .lines = &gauge, .value = 1500000000 };
 
 	for (size_t i = 0; i < HIST_CLASSIC; i++) {
-		snprintf(names[i], sizeof(names[i]), "run_seconds_bucket{le=\"%s\"} ", render_le[i]);
+		snprintf(names[i], sizeof(names[i]), "run_seconds_bucket{le=\"%s\"} ",
+			 render_le[i]);
 		set_prefix(&lines[i], names[i]);
 	}
 	set_prefix(&lines[HIST_CLASSIC], "run_seconds_bucket{le=\"+Inf\"} ");
@@ -231,8 +248,9 @@ static void test_exposition(void **state)
 	slots[96] = 1000;
 	slots[97] = 10000;
 	slots[HIST_SLOTS] = 123456789000;
-	family[3] = (struct snapshot_family){ "run_seconds", "A time.", METRIC_HISTOGRAM, 9,
-					      snapshot_samples(snapshot, 1), 1 };
+	family[3] = (struct snapshot_family){
+		"run_seconds", "A time.", METRIC_HISTOGRAM, 9, snapshot_samples(snapshot, 1), 1
+	};
 	family[3].samples[0] = (struct sample){ .lines = lines, .slots = slots };
 
 	render_text(&out, snapshot);
@@ -253,8 +271,9 @@ static void test_many_samples(void **state)
 		struct buffer out = { 0 };
 		const char *at;
 
-		snapshot->families[0] = (struct snapshot_family){ "m", "M.", METRIC_COUNTER, 0,
-								  snapshot_samples(snapshot, n), n };
+		snapshot->families[0] = (struct snapshot_family){
+			"m", "M.", METRIC_COUNTER, 0, snapshot_samples(snapshot, n), n
+		};
 		for (size_t i = 0; i < n; i++)
 			snapshot->families[0].samples[i] =
 				(struct sample){ .lines = &prefix, .value = UINT64_MAX - i };
@@ -264,7 +283,8 @@ static void test_many_samples(void **state)
 		for (size_t i = 0; i < n; i++) {
 			char line[64];
 
-			snprintf(line, sizeof(line), "m %llu\n", (unsigned long long)(UINT64_MAX - i));
+			snprintf(line, sizeof(line), "m %llu\n",
+				 (unsigned long long)(UINT64_MAX - i));
 			assert_memory_equal(at, line, strlen(line));
 			at += strlen(line);
 		}
@@ -277,12 +297,9 @@ static void test_many_samples(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_number),
-		cmocka_unit_test(test_number_literals),
-		cmocka_unit_test(test_escaped),
-		cmocka_unit_test(test_buffer_stays_failed),
-		cmocka_unit_test(test_le),
-		cmocka_unit_test(test_exposition),
+		cmocka_unit_test(test_number),	     cmocka_unit_test(test_number_literals),
+		cmocka_unit_test(test_escaped),	     cmocka_unit_test(test_buffer_stays_failed),
+		cmocka_unit_test(test_le),	     cmocka_unit_test(test_exposition),
 		cmocka_unit_test(test_many_samples),
 	};
 

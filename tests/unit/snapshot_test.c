@@ -162,7 +162,8 @@ static int fill_from_plain(struct snapshot *snapshot, struct snapshot_body *body
 	return 0;
 }
 
-/* Bug: a failure that is cached, a body made again for each reader, a deadlock of the nested one. */
+/* Bug: a failure that is cached, a body made again for each reader, a deadlock of the nested one.
+ */
 static void test_body(void **state)
 {
 	struct snapshot *snapshot = snapshot_new(0, 0, 0, 0);
@@ -268,9 +269,9 @@ static void test_stress(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_pools),	      cmocka_unit_test(test_too_large),
-		cmocka_unit_test(test_life),	      cmocka_unit_test(test_checks_copied),
-		cmocka_unit_test(test_wait_newer),    cmocka_unit_test(test_body),
+		cmocka_unit_test(test_pools),	   cmocka_unit_test(test_too_large),
+		cmocka_unit_test(test_life),	   cmocka_unit_test(test_checks_copied),
+		cmocka_unit_test(test_wait_newer), cmocka_unit_test(test_body),
 		cmocka_unit_test(test_stress),
 	};
 
