@@ -38,6 +38,8 @@ char *buffer_reserve(struct buffer *buffer, size_t n)
 	size_t need, size;
 	char *data;
 
+	if (buffer->drain && buffer->len >= BUFFER_DRAIN && !buffer->failed)
+		buffer->drain(buffer);
 	if (buffer->failed)
 		return NULL;
 	if (buffer->data && n <= buffer->size - buffer->len)

@@ -9,11 +9,18 @@
 
 #include "snapshot.h"
 
-/* A growing byte buffer. After a failed allocation `failed` stays set and nothing more is added. */
+/*
+ * A growing byte buffer. After a failed allocation `failed` stays set and nothing more is added.
+ * With `drain` set it does not grow with the text: whenever there are BUFFER_DRAIN bytes or more
+ * and room for others is wanted, drain() takes them and sets len to 0 (or `failed`).
+ */
+#define BUFFER_DRAIN 32768
+
 struct buffer {
 	char *data;
 	size_t len, size;
 	int failed;
+	void (*drain)(struct buffer *buffer);
 };
 
 /* Where the next `n` bytes go (the caller then advances len), or NULL once an allocation failed. */
