@@ -39,7 +39,7 @@ struct sample {
 	};
 };
 
-/* Values are integers in units of 10^-scale: 9 for nanoseconds shown as seconds, 0 for plain counts. */
+/* Values are integers in units of 10^-scale: 9 for nanoseconds shown as seconds, 0 for counts. */
 struct snapshot_family {
 	const char *name; /* borrowed, lives as long as the program */
 	const char *help; /* unescaped; borrowed likewise */
@@ -51,7 +51,14 @@ struct snapshot_family {
 
 enum collector_state { COLLECTOR_UP, COLLECTOR_PARTIAL, COLLECTOR_DOWN, COLLECTOR_OFF };
 
-/* How one collector fares, for /health and the status page. Strings are copied by the snapshot. */
+/*
+ * How one collector fares, for /health and the status page. Strings are copied when the snapshot is
+ * published, cut to SNAPSHOT_COLLECTOR_MAX and SNAPSHOT_REASON_MAX bytes, so that publishing cannot
+ * fail.
+ */
+#define SNAPSHOT_COLLECTOR_MAX 63
+#define SNAPSHOT_REASON_MAX    191
+
 struct snapshot_check {
 	const char *collector;
 	enum collector_state state;
@@ -79,13 +86,16 @@ void snapshot_store_free(struct snapshot_store *store); /* NULL is fine; no read
  * NULL with errno ENOMEM.
  */
 struct snapshot *snapshot_new(size_t families, size_t samples, size_t histograms, size_t checks);
-/* The next `n` samples of the snapshot's pool; the next histogram's HIST_SLOTS + 1 values. */
+/*
+ * The next `n` samples of the snapshot's pool (not set); the next histogram's HIST_SLOTS + 1 values
+ * (all 0). NULL when more is asked for than snapshot_new() was told.
+ */
 struct sample *snapshot_samples(struct snapshot *snapshot, size_t n);
 uint64_t *snapshot_slots(struct snapshot *snapshot);
-/* Frees a snapshot that was never published. */
+/* Frees a snapshot that was never published; NULL is fine. */
 void snapshot_discard(struct snapshot *snapshot);
 
-/* Makes `snapshot` the current one and gives it the next generation. The store owns it from here. */
+/* Makes `snapshot` the current one, of the next generation. The store owns it from here. */
 void snapshot_publish(struct snapshot_store *store, struct snapshot *snapshot);
 /* The current snapshot with a reference taken, or NULL before the first poll. Any thread. */
 struct snapshot *snapshot_acquire(struct snapshot_store *store);
@@ -95,3 +105,21 @@ uint64_t snapshot_oldest_generation(struct snapshot_store *store);
 /* Waits until a snapshot newer than `generation` is published or the deadline (CLOCK_MONOTONIC ns)
  * passes; true when there is one. */
 bool snapshot_wait_newer(struct snapshot_store *store, uint64_t generation, uint64_t deadline_ns);
+
+/*
+ * What readers derive from a snapshot is kept with it: a body per key, made by `fill` at the first
+ * call and by that call only, also when two readers ask at once. `fill` sets data (malloc'ed, the
+ * snapshot's from there) and len and returns 0, or returns -errno: then nothing is kept, the call
+ * returns NULL with errno set and the next one tries again. It may ask for a body of a lower key.
+ */
+#define SNAPSHOT_BODIES 8
+
+struct snapshot_body {
+	char *data;
+	size_t len;
+};
+
+const struct snapshot_body *snapshot_body(struct snapshot *snapshot, unsigned int key,
+					  int (*fill)(struct snapshot *snapshot,
+						      struct snapshot_body *body, void *arg),
+					  void *arg);
