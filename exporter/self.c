@@ -16,10 +16,6 @@
 #include "label.h"
 #include "version.h"
 
-#ifndef BPF_EXPORTER_REVISION
-#define BPF_EXPORTER_REVISION "unknown"
-#endif
-
 /* Every family, in one place: name, kind, scale (9: ns shown as seconds), help. */
 #define OWN_FAMILIES(X) \
 	X(BUILD_INFO, "bpf_exporter_build_info", GAUGE, 0, "Always 1; what this exporter was built from.") \

@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * bpf_exporter: attach -> poll -> fold -> snapshot -> render -> serve, in this order.
+ *
+ * Two threads: this one polls, libmicrohttpd's answer. What they share is the snapshot store.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+
+#include "attach.h"
+#include "fold.h"
+#include "label.h"
+#include "list.h"
+#include "log.h"
+#include "options.h"
+#include "poll.h"
+#include "privilege.h"
+#include "render.h"
+#include "self.h"
+#include "serve.h"
+#include "version.h"
+
+#define SCRAPE_WAIT_NS (10 * 1000000000ULL) /* how long a scrape waits for its own poll */
+#define MAX_SHARDS     16		    /* rows per group that CPUs share, see bpf/sched.bpf.c */
+
+struct exporter {
+	struct options options;
+	struct collectors collectors;
+	struct cgroup_mounts mounts;
+	struct groups *groups;
+	struct processes *processes;
+	struct families *families;
+	struct self *self;
+	struct fold *fold;
+	struct poller poller;
+	struct snapshot_store *store;
+	struct serve *serve;
+	uint64_t polls_missed;
+	int signals, timer, wanted; /* descriptors of the loop; `wanted`: a scrape asks for a poll */
+};
+
+/* ---- attach ---- */
+
+/* Keeps the programs' list of pods (bpf/who.bpf.h) up to date. */
+static void tell_pods(uint64_t id, bool is_pod, bool added, void *arg)
+{
+	const struct exporter *x = arg;
+	int fd = collectors_shared_map(&x->collectors, "shared_pod_cgroups");
+	unsigned char yes = 1;
+
+	if (fd < 0 || !is_pod)
+		return;
+	if (added)
+		bpf_map_update_elem(fd, &id, &yes, 0);
+	else
+		bpf_map_delete_elem(fd, &id);
+}
+
+static uint32_t shards(void)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_CONF);
+	uint32_t n = 1;
+
+	while (n < MAX_SHARDS && (long)n < cpus)
+		n *= 2;
+	return n;
+}
+
+static int start_collectors(struct exporter *x)
+{
+	struct node_facts facts = { .start_ns = monotonic_ns(), .shards = shards() };
+	struct fold_config config;
+	int running;
+
+	cgroup_mounts_find(&x->mounts, x->options.procfs, x->options.cgroupfs);
+	facts.cgroup_v1 = x->mounts.mode == CGROUP_V1 || x->mounts.mode == CGROUP_HYBRID;
+	running = collectors_load(&x->collectors, &facts);
+	if (running < 0)
+		return running;
+	x->groups = groups_new(&x->mounts, tell_pods, x);
+	x->processes = processes_new(x->options.procfs);
+	config = (struct fold_config){ .families = x->families,
+				       .groups = x->groups,
+				       .processes = x->processes,
+				       .process_retention_ns = x->options.process_retention_ns,
+				       .cgroup_retention_ns = x->options.cgroup_retention_ns,
+				       .process_level = x->options.process_max_series > 0 };
+	x->fold = x->groups && x->processes ? fold_new(&config) : NULL;
+	if (!x->fold || poller_init(&x->poller, &x->collectors, x->fold, x->groups)) {
+		log_error("out of memory");
+		return -ENOMEM;
+	}
+	self_describe(x->self, &x->collectors, &x->mounts, x->options.procfs);
+	return running;
+}
+
+/* ---- poll, fold, snapshot ---- */
+
+static void publish(struct exporter *x)
+{
+	struct snapshot_check *checks = calloc(x->collectors.n + 1, sizeof(*checks));
+	size_t n = 0;
+
+	for (size_t i = 0; checks && i < x->collectors.n; i++) {
+		const struct collector *c = &x->collectors.list[i];
+
+		/* helpers count nothing: they are worth a word only when they fail */
+		if (collector_is_helper(c) && c->state != COLLECTOR_DOWN)
+			continue;
+		checks[n++] = (struct snapshot_check){ c->name, c->state, c->reason };
+	}
+	if (!checks || families_publish(x->families, x->store, x->options.process_max_series, checks, n))
+		log_warn("out of memory for a snapshot: the last one is served");
+	free(checks);
+}
+
+static void poll_once(struct exporter *x)
+{
+	struct serve_stats stats = { 0 };
+	struct self_input input = { .poller = &x->poller,
+				    .groups = x->groups,
+				    .processes = x->processes,
+				    .fold = x->fold,
+				    .serve = x->serve ? &stats : NULL,
+				    .polls_missed = x->polls_missed,
+				    .procfs = x->options.procfs };
+
+	poller_run(&x->poller, monotonic_ns());
+	if (x->serve)
+		serve_stats(x->serve, &stats);
+	self_update(x->self, &input);
+	publish(x);
+}
+
+/* ---- the loop ---- */
+
+/* In the HTTP thread, with --ebpf-probe-interval=0: asks for a poll and waits for its snapshot. */
+static void poll_for_scrape(void *arg)
+{
+	struct exporter *x = arg;
+	struct snapshot *now = snapshot_acquire(x->store);
+	uint64_t generation = now ? now->generation : 0, one = 1;
+
+	if (now)
+		snapshot_release(x->store, now);
+	if (write(x->wanted, &one, sizeof(one)) == sizeof(one))
+		snapshot_wait_newer(x->store, generation, monotonic_ns() + SCRAPE_WAIT_NS);
+}
+
+static int open_loop(struct exporter *x)
+{
+	uint64_t interval = x->options.probe_interval_ns;
+	struct itimerspec every = {
+		.it_value = { interval / 1000000000, interval % 1000000000 },
+		.it_interval = { interval / 1000000000, interval % 1000000000 },
+	};
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	pthread_sigmask(SIG_BLOCK, &set, NULL); /* before any thread: all inherit it */
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGHUP, SIG_IGN); /* nothing to reload yet; a closed terminal is no reason to stop counting */
+	x->signals = signalfd(-1, &set, SFD_CLOEXEC);
+	x->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	x->wanted = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (x->signals < 0 || x->timer < 0 || x->wanted < 0 || timerfd_settime(x->timer, 0, &every, NULL)) {
+		log_error("cannot set up the polling loop: %m");
+		return -errno;
+	}
+	return 0;
+}
+
+/* Polls on the timer, or when a scrape wants it, until a signal ends it. */
+static void loop(struct exporter *x)
+{
+	struct pollfd fds[] = { { x->signals, POLLIN, 0 }, { x->timer, POLLIN, 0 }, { x->wanted, POLLIN, 0 } };
+	struct signalfd_siginfo info;
+	uint64_t times;
+
+	for (;;) {
+		if (poll(fds, 3, -1) < 0)
+			continue; /* EINTR */
+		if (fds[0].revents && read(x->signals, &info, sizeof(info)) == sizeof(info)) {
+			log_info("ending on signal %u", info.ssi_signo);
+			return;
+		}
+		if (fds[1].revents && read(x->timer, &times, sizeof(times)) == sizeof(times)) {
+			x->polls_missed += times - 1;
+			poll_once(x);
+		} else if (fds[2].revents && read(x->wanted, &times, sizeof(times)) == sizeof(times)) {
+			poll_once(x);
+		}
+	}
+}
+
+/* ---- the actions ---- */
+
+static int start_serving(struct exporter *x)
+{
+	uint64_t interval = x->options.probe_interval_ns;
+	struct serve_config config = {
+		.listen = x->options.listen,
+		.nr_listen = x->options.nr_listen,
+		.telemetry_path = x->options.telemetry_path,
+		.version = BPF_EXPORTER_VERSION,
+		.store = x->store,
+		.before_scrape = interval ? NULL : poll_for_scrape,
+		.arg = x,
+		/* polls come late on a busy node; ten of them missing is a poller that hangs */
+		.stale_after_ns = interval ? 10 * interval + 10000000000ULL : 0,
+	};
+
+	x->serve = serve_start(&config);
+	return x->serve ? 0 : -errno;
+}
+
+static int run_server(struct exporter *x)
+{
+	int err = open_loop(x), running;
+
+	if (!err)
+		err = start_serving(x);
+	if (err)
+		return err;
+	running = start_collectors(x);
+	if (running <= 0) {
+		if (!running)
+			log_error("no collector runs; see above, and --check for each one's state");
+		return running ? running : -ENOENT;
+	}
+	err = privilege_drop();
+	if (err)
+		log_warn("cannot give up privileges: %s", strerror(-err));
+	poll_once(x);
+	log_info("%d collectors run; metrics on http://localhost:%u%s", running, serve_port(x->serve, 0),
+		 x->options.telemetry_path);
+	log_info("try: curl -s localhost:%u%s | grep ^ebpf_", serve_port(x->serve, 0), x->options.telemetry_path);
+	loop(x);
+	return 0;
+}
+
+static int run_check(struct exporter *x)
+{
+	int running = start_collectors(x), bad;
+
+	if (running < 0)
+		return running;
+	bad = list_check(stdout, &x->collectors);
+	return bad || !running ? -ENOENT : 0;
+}
+
+/* One exposition: of what happens within one interval, as the counters begin with the exporter. */
+static int run_once(struct exporter *x)
+{
+	struct timespec interval = { x->options.probe_interval_ns / 1000000000,
+				     x->options.probe_interval_ns % 1000000000 };
+	struct buffer out = { 0 };
+	struct snapshot *snapshot;
+	int running = start_collectors(x), err = 0;
+
+	if (running <= 0)
+		return running ? running : -ENOENT;
+	poll_once(x);
+	nanosleep(&interval, NULL);
+	poll_once(x);
+	snapshot = snapshot_acquire(x->store);
+	if (!snapshot)
+		return -ENOMEM;
+	render_text(&out, snapshot);
+	if (out.failed || fwrite(out.data, 1, out.len, stdout) != out.len || fflush(stdout)) {
+		log_error("cannot write the exposition: %m");
+		err = -EIO;
+	}
+	snapshot_release(x->store, snapshot);
+	buffer_free(&out);
+	return err;
+}
+
+static int run_list(struct exporter *x)
+{
+	struct families *own = x->options.nr_files ? NULL : x->families;
+
+	if (x->options.action == ACTION_LIST_MARKDOWN)
+		list_markdown(stdout, &x->collectors, own);
+	else
+		list_text(stdout, &x->collectors, own);
+	return 0;
+}
+
+static int act(struct exporter *x)
+{
+	bool list = x->options.action == ACTION_LIST || x->options.action == ACTION_LIST_MARKDOWN;
+	int err = list ? 0 : privilege_check();
+
+	label_set_sysfs(x->options.sysfs);
+	if (!err)
+		err = collectors_open(&x->collectors, &x->options);
+	if (err)
+		return err;
+	x->families = families_new();
+	x->store = snapshot_store_new();
+	x->self = x->families ? self_new(x->families) : NULL;
+	if (!x->store || !x->self) {
+		log_error("out of memory");
+		return -ENOMEM;
+	}
+	if (list)
+		return run_list(x);
+	if (x->options.action == ACTION_CHECK)
+		return run_check(x);
+	return x->options.action == ACTION_ONCE ? run_once(x) : run_server(x);
+}
+
+static void exporter_close(struct exporter *x)
+{
+	serve_stop(x->serve);
+	poller_free(&x->poller);
+	fold_free(x->fold);
+	collectors_close(&x->collectors);
+	groups_free(x->groups);
+	processes_free(x->processes);
+	self_free(x->self);
+	snapshot_store_free(x->store);
+	families_free(x->families);
+	for (size_t i = 0; i < 3; i++) {
+		int fd = (const int[]){ x->signals, x->timer, x->wanted }[i];
+
+		if (fd > 0)
+			close(fd);
+	}
+	options_free(&x->options);
+}
+
+int main(int argc, char **argv)
+{
+	struct exporter x = { 0 };
+	int err = options_parse(&x.options, argc, argv);
+
+	if (err) {
+		options_free(&x.options);
+		return 2;
+	}
+	log_setup(x.options.log_level, x.options.log_format);
+	switch (x.options.action) {
+	case ACTION_HELP:
+		options_help(stdout);
+		break;
+	case ACTION_MAN:
+		options_man(stdout);
+		break;
+	case ACTION_VERSION:
+		printf("bpf_exporter %s\n", BPF_EXPORTER_VERSION);
+		break;
+	default:
+		err = act(&x);
+	}
+	exporter_close(&x);
+	return err ? 1 : 0;
+}
