@@ -328,8 +328,8 @@ void poller_run(struct poller *poller, uint64_t now_ns)
 
 		if (!collector_is_helper(p->collector) || sweep)
 			err = run_iterators(p->collector);
-		for (; t < poller->nr_tables && poller->tables[t].collector != p->collector; t++)
-			;
+		while (t < poller->nr_tables && !runs(poller->tables[t].collector))
+			t++; /* put down half way, for a family that another collector has */
 		for (; t < poller->nr_tables && poller->tables[t].collector == p->collector; t++) {
 			int failed = read_table(poller, &poller->tables[t]);
 
