@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -327,38 +328,77 @@ static void share_maps(struct collectors *collectors, struct collector *c)
 	}
 }
 
-/* Where a global variable of the object lies in this process; NULL when it has none of that name. */
-static void *variable(const struct bpf_object *object, const char *section, const char *name, size_t size)
+static struct bpf_map *section_map(const struct bpf_object *object, const char *section)
 {
-	const struct btf *btf = bpf_object__btf(object);
-	int id = btf__find_by_name_kind(btf, section, BTF_KIND_DATASEC);
-	const struct btf_type *t = id > 0 ? btf__type_by_id(btf, id) : NULL;
-	struct bpf_map *map, *found = NULL;
-	size_t mapped;
-	char *data;
+	struct bpf_map *map;
 
 	bpf_object__for_each_map(map, object) {
 		const char *dot = strchr(bpf_map__name(map), '.');
 
 		if (bpf_map__is_internal(map) && dot && !strcmp(dot, section))
-			found = map;
-	}
-	data = found ? (char *)(uintptr_t)bpf_map__initial_value(found, &mapped) : NULL;
-	for (int i = 0; data && t && i < btf_vlen(t); i++) {
-		const struct btf_var_secinfo *v = &btf_var_secinfos(t)[i];
-		const struct btf_type *var = btf__type_by_id(btf, v->type);
-
-		if (!strcmp(btf__name_by_offset(btf, var->name_off), name))
-			return v->size == size && v->offset + size <= mapped ? data + v->offset : NULL;
+			return map;
 	}
 	return NULL;
 }
 
+/* Where a global variable lies in its section, or -1 when there is none of that name and size. */
+static ssize_t variable_offset(const struct bpf_object *object, const char *section, const char *name,
+			       size_t size)
+{
+	const struct btf *btf = bpf_object__btf(object);
+	int id = btf__find_by_name_kind(btf, section, BTF_KIND_DATASEC);
+	const struct btf_type *t = id > 0 ? btf__type_by_id(btf, id) : NULL;
+
+	for (int i = 0; t && i < btf_vlen(t); i++) {
+		const struct btf_var_secinfo *v = &btf_var_secinfos(t)[i];
+		const struct btf_type *var = btf__type_by_id(btf, v->type);
+
+		if (v->size == size && !strcmp(btf__name_by_offset(btf, var->name_off), name))
+			return v->offset;
+	}
+	return -1;
+}
+
+/* A constant, to be set before load. */
+static void *constant(const struct bpf_object *object, const char *name, size_t size)
+{
+	ssize_t offset = variable_offset(object, ".rodata", name, size);
+	struct bpf_map *map = section_map(object, ".rodata");
+	size_t mapped;
+	/* const or not, by libbpf version */
+	char *data = map ? (char *)(uintptr_t)bpf_map__initial_value(map, &mapped) : NULL;
+
+	return data && offset >= 0 && offset + size <= mapped ? data + offset : NULL;
+}
+
+/* A counter of the loaded program, in its own memory. */
+static const uint64_t *counter(const struct collector *c, const char *name)
+{
+	ssize_t offset = variable_offset(c->object, ".bss", name, sizeof(uint64_t));
+
+	return c->bss && offset >= 0 ? (const uint64_t *)((const char *)c->bss + offset) : NULL;
+}
+
+/* libbpf maps an object's .bss only for skeletons (until 1.6). Before 5.5 there is no mapping at all. */
+static void map_bss(struct collector *c)
+{
+	struct bpf_map *map = section_map(c->object, ".bss");
+	void *data;
+
+	if (!map)
+		return;
+	data = mmap(NULL, bpf_map__value_size(map), PROT_READ, MAP_SHARED, bpf_map__fd(map), 0);
+	if (data == MAP_FAILED)
+		return;
+	c->bss = data;
+	c->bss_size = bpf_map__value_size(map);
+}
+
 static void tell_facts(struct collector *c, const struct node_facts *facts)
 {
-	bool *v1 = variable(c->object, ".rodata", "node_cgroup_v1", sizeof(*v1));
-	uint64_t *start = variable(c->object, ".rodata", "node_start_ns", sizeof(*start));
-	uint32_t *shards = variable(c->object, ".rodata", "node_shards", sizeof(*shards));
+	bool *v1 = constant(c->object, "node_cgroup_v1", sizeof(*v1));
+	uint64_t *start = constant(c->object, "node_start_ns", sizeof(*start));
+	uint32_t *shards = constant(c->object, "node_shards", sizeof(*shards));
 
 	if (v1)
 		*v1 = facts->cgroup_v1;
@@ -392,9 +432,11 @@ static int reserve_rows(struct collector *c)
 
 static int find_variables(struct collectors *collectors, struct collector *c)
 {
-	const uint64_t *changes = variable(c->object, ".bss", "cgroup_changes", sizeof(*changes));
+	const uint64_t *changes;
 	char name[256];
 
+	map_bss(c);
+	changes = counter(c, "cgroup_changes");
 	if (changes)
 		collectors->cgroup_changes = changes;
 	c->lost = calloc(c->schema.nr_tables + 1, sizeof(*c->lost));
@@ -402,7 +444,7 @@ static int find_variables(struct collectors *collectors, struct collector *c)
 		return -ENOMEM;
 	for (size_t i = 0; i < c->schema.nr_tables; i++) {
 		snprintf(name, sizeof(name), "%s___lost", c->schema.tables[i].name);
-		c->lost[i] = variable(c->object, ".bss", name, sizeof(uint64_t));
+		c->lost[i] = counter(c, name);
 	}
 	return 0;
 }
@@ -553,6 +595,8 @@ void collectors_close(struct collectors *collectors)
 			free(c->programs[k].variant);
 		free(c->programs);
 		free(c->lost);
+		if (c->bss)
+			munmap(c->bss, c->bss_size);
 		schema_free(&c->schema);
 		bpf_object__close(c->object);
 		free(c->source);

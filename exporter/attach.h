@@ -40,6 +40,8 @@ struct collector {
 	char reason[512];
 	struct program *programs;
 	size_t nr_programs;
+	void *bss; /* the programs' global variables, mapped; NULL without any */
+	size_t bss_size;
 	const uint64_t **lost; /* per table: updates without a row of their own, in the program's memory */
 };
 

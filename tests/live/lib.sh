@@ -1,0 +1,170 @@
+# tests/live/lib.sh: sourced by the live tests, which force an event and compare with the kernel's
+# own count of it.
+# shellcheck shell=bash
+#
+#   live_begin "$@"            first line of a test: root, a sandbox, tests/tap.sh
+#   exporter_start [FLAG...]   starts the exporter; sets $exporter_pid and $port; it polls at each
+#                              scrape (--ebpf-probe-interval=0) unless a flag says otherwise
+#   exporter_stop              ends it and waits
+#   scrape [FILE]              one exposition into FILE (default $tap_tmp/scrape)
+#   value NAME [LABEL="x"...]  sum of the samples of a fresh scrape that have all these labels
+#   value_in FILE NAME [...]   the same of an earlier scrape
+#   equal WHAT GOT WANT        exact, as integers or decimals
+#   spawn CMD...               starts CMD in the background, to die with the test; sets $spawned
+#   cgroup_new NAME            makes a cgroup for this test; sets $cgroup_path (as in labels)
+#   in_cgroup NAME CMD...      runs CMD in it
+#   wait_until SECONDS CMD...  until CMD succeeds; fails when it never does
+#
+# The sandbox is a mount namespace of the test's own with its own /run/netns: network namespaces and
+# mounts vanish with the last process of the test, and those die with their parent (pdeathsig), so
+# that a killed test leaves nothing either. Cgroups are in no namespace: tests/run.sh removes them.
+
+# shellcheck source=tests/tap.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../tap.sh"
+
+live_top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+BPF_EXPORTER=${BPF_EXPORTER:-$live_top/build/bpf_exporter}
+live_cgroup=bpf_exporter_test_$$
+exporter_pid= port= spawned= cgroup_path=
+
+live_begin() {
+	if [ "$(id -u)" != 0 ]; then
+		skip "${0##*/}" "needs root to load BPF programs"
+		finish
+	fi
+	if [ -z "${LIVE_SANDBOX-}" ]; then
+		tap_finished=1 # this shell goes away without a word
+		LIVE_SANDBOX=1 exec unshare --mount --propagation private bash "$0" "$@"
+	fi
+	mkdir -p /run/netns
+	mount -t tmpfs -o size=1m none /run/netns
+	tap_mktemp
+	if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
+		live_roots=(/sys/fs/cgroup)
+	else
+		live_roots=(/sys/fs/cgroup/memory)
+		[ -d /sys/fs/cgroup/blkio ] && live_roots+=(/sys/fs/cgroup/blkio)
+		[ -d /sys/fs/cgroup/unified ] && live_roots+=(/sys/fs/cgroup/unified)
+	fi
+}
+
+tap_cleanup() {
+	local pid root
+	for pid in $(jobs -p); do
+		kill -KILL "$pid" 2>/dev/null
+	done
+	wait 2>/dev/null
+	for root in "${live_roots[@]-}"; do
+		cgroup_remove "$root/$live_cgroup"
+	done
+}
+
+# Kills what is still inside, then removes the cgroup and those below it.
+cgroup_remove() {
+	local folder pid
+	[ -n "$1" ] && [ -d "$1" ] || return 0
+	find "$1" -depth -type d | while read -r folder; do
+		for _ in 1 2 3 4 5 6 7 8 9 10; do
+			rmdir "$folder" 2>/dev/null && break
+			while read -r pid; do
+				kill -KILL "$pid" 2>/dev/null
+			done <"$folder/cgroup.procs"
+			sleep 0.05
+		done
+	done
+}
+
+wait_until() {
+	local left=$(($1 * 20))
+	shift
+	until "$@"; do
+		[ $((left -= 1)) -gt 0 ] || return 1
+		sleep 0.05
+	done
+}
+
+spawn() {
+	setpriv --pdeathsig KILL "$@" &
+	spawned=$!
+}
+
+exporter_ready() {
+	[ -d "/proc/$exporter_pid" ] || return 0
+	grep -q 'metrics on http' "$tap_tmp/exporter.log"
+}
+
+exporter_start() {
+	spawn "$BPF_EXPORTER" --web.listen-address=127.0.0.1:0 --ebpf-probe-interval=0 "$@" \
+		2>"$tap_tmp/exporter.log"
+	exporter_pid=$spawned
+	wait_until 20 exporter_ready
+	port=$(sed -n 's/.*metrics on http:[^:]*:\([0-9]*\).*/\1/p' "$tap_tmp/exporter.log" | head -n 1)
+	if [ -z "$port" ]; then
+		not_ok "the exporter starts" "$(tail -n 3 "$tap_tmp/exporter.log")"
+		finish
+	fi
+}
+
+exporter_stop() {
+	kill -TERM "$exporter_pid"
+	wait "$exporter_pid"
+}
+
+scrape() {
+	curl -sS --max-time 20 "http://127.0.0.1:$port/metrics" -o "${1:-$tap_tmp/scrape}"
+}
+
+value_in() {
+	local file=$1 name=$2
+	shift 2
+	# python: awk would add in floating point, and nanoseconds need every digit
+	python3 - "$file" "$name" "$@" <<'PY'
+import sys, decimal
+decimal.getcontext().prec = 60
+file, name, wanted = sys.argv[1], sys.argv[2], sys.argv[3:]
+total = decimal.Decimal(0)
+for line in open(file):
+    if not line.startswith(name) or line[len(name)] not in "{ ":
+        continue
+    labels, value = line.rstrip("\n").rsplit(" ", 1)
+    labels = "," + labels[len(name):].strip("{}") + ","
+    if all("," + w + "," in labels for w in wanted):
+        total += decimal.Decimal(value)
+print(f"{total.normalize():f}")
+PY
+}
+
+value() {
+	scrape "$tap_tmp/scrape" && value_in "$tap_tmp/scrape" "$@"
+}
+
+equal() {
+	if [ "$2" = "$3" ]; then
+		ok "$1 ($2)"
+	else
+		not_ok "$1" "got $2, the kernel says $3"
+	fi
+}
+
+cgroup_new() {
+	local root
+	for root in "${live_roots[@]}"; do
+		mkdir -p "$root/$live_cgroup/$1" || return
+	done
+	if [ "${live_roots[0]}" = /sys/fs/cgroup ]; then
+		echo "+memory +io" >/sys/fs/cgroup/cgroup.subtree_control 2>/dev/null
+		echo "+memory +io" >"/sys/fs/cgroup/$live_cgroup/cgroup.subtree_control" 2>/dev/null
+	fi
+	cgroup_path=/$live_cgroup/$1
+}
+
+in_cgroup() {
+	local name=$1
+	shift
+	(
+		for root in "${live_roots[@]}"; do
+			echo $BASHPID >"$root/$live_cgroup/$name/cgroup.procs"
+		done
+		exec "$@"
+	)
+}

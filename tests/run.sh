@@ -1,0 +1,93 @@
+#!/usr/bin/env bash
+# Runs every test layer that this machine can run, and closes with "N passed, N failed, N skipped".
+#
+#   tests/run.sh [PATTERN...]   only the tests whose path contains one of the patterns
+#
+# Layers: unit (cmocka under the sanitizers), golden, cli (bad input), ships (what is not C), live
+# (root: real events against the kernel's counts). A test is a program that prints "ok - WHAT",
+# "not ok - WHAT: WHY" or "skip - WHAT: WHY" lines (tests/tap.sh), or TAP (cmocka).
+set -u
+cd "$(dirname "$0")/.." || exit 1
+export CMOCKA_MESSAGE_OUTPUT=TAP
+export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+log=build/tests
+rm -rf "$log"
+mkdir -p "$log"
+passed=0 failed=0 skipped=0
+: >"$log/skips" >"$log/failures"
+
+wanted() {
+	local pattern
+	[ ${#patterns[@]} -gt 0 ] || return 0
+	for pattern in "${patterns[@]}"; do
+		[[ $1 == *$pattern* ]] && return 0
+	done
+	return 1
+}
+
+# run NAME CMD...: one test program; its lines are counted and shown.
+run() {
+	local name=$1 out rc=0 start=$SECONDS p f s
+	shift
+	wanted "$name" || return 0
+	out=$log/$(tr / _ <<<"$name").log
+	timeout --kill-after=10 600 "$@" >"$out" 2>&1 </dev/null || rc=$?
+	p=$(grep -cE '^ok( |$)' "$out")
+	s=$(grep -ciE '^(skip - |(not )?ok .*# skip)' "$out")
+	p=$((p - $(grep -ciE '^ok .*# skip' "$out")))
+	f=$(grep -E '^not ok( |$)' "$out" | grep -vicE '# skip')
+	if [ "$rc" -ne 0 ] && [ "$f" -eq 0 ]; then
+		f=1
+		echo "not ok - $name: ended with status $rc" | tee -a "$out" >/dev/null
+	elif [ $((p + f + s)) -eq 0 ]; then
+		f=1
+		echo "not ok - $name: it tested nothing" | tee -a "$out" >/dev/null
+	fi
+	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+	printf '%-36s %3d passed %3d failed %3d skipped %4d s\n' "$name" "$p" "$f" "$s" $((SECONDS - start))
+	grep -iE '^(skip - |(not )?ok .*# skip)' "$out" | sed "s|^|$name: |" >>"$log/skips"
+	if [ "$f" -gt 0 ]; then
+		grep -E '^not ok' "$out" | grep -viE '# skip' | sed "s|^|$name: |" >>"$log/failures"
+		echo "--- $name: last lines of $out"
+		tail -n 40 "$out"
+		echo "---"
+	fi
+}
+
+# What a killed test could not clean up: cgroups live in no namespace.
+sweep() {
+	local folder
+	for folder in /sys/fs/cgroup/bpf_exporter_test_* /sys/fs/cgroup/*/bpf_exporter_test_*; do
+		[ -d "$folder" ] || continue
+		find "$folder" -depth -type d -exec rmdir {} + 2>/dev/null
+	done
+}
+
+patterns=("$@")
+sweep
+echo "building the unit tests"
+if ! make --no-print-directory -j"$(nproc)" unit >"$log/build.log" 2>&1; then
+	tail -n 40 "$log/build.log"
+	echo "not ok - the unit tests do not build"
+	echo "0 passed, 1 failed, 0 skipped"
+	exit 1
+fi
+for test in build/san/*_test; do
+	run "unit/${test##*/}" "$test"
+done
+run unit/snapshot_test.tsan build/tsan/snapshot_test
+for test in tests/golden/*.sh tests/cli/*.sh tests/ships/*.sh tests/live/*_test.sh; do
+	[ -f "$test" ] || continue
+	run "${test#tests/}" bash "$test"
+	sweep
+done
+if [ -s "$log/skips" ]; then
+	printf '\nSkipped, and why:\n'
+	cat "$log/skips"
+fi
+if [ -s "$log/failures" ]; then
+	printf '\nFailed:\n'
+	cat "$log/failures"
+fi
+printf '\n%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
+[ "$failed" -eq 0 ]
