@@ -19,10 +19,12 @@
 #include <bpf/bpf.h>
 
 #include "attach.h"
+#include "clock.h"
 #include "fold.h"
 #include "label.h"
 #include "list.h"
 #include "log.h"
+#include "notify.h"
 #include "options.h"
 #include "poll.h"
 #include "privilege.h"
@@ -245,6 +247,7 @@ static int run_server(struct exporter *x)
 	if (err)
 		log_warn("cannot give up privileges: %s", strerror(-err));
 	poll_once(x);
+	notify_ready();
 	log_info("%d collectors run; metrics on http://localhost:%u%s", running, serve_port(x->serve, 0),
 		 x->options.telemetry_path);
 	log_info("try: curl -s localhost:%u%s | grep ^ebpf_", serve_port(x->serve, 0), x->options.telemetry_path);
