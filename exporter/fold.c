@@ -425,15 +425,18 @@ int fold_row(struct fold_table *t, const void *key, const uint64_t *value)
 	return 0;
 }
 
+/* The cgroup decides, not its group: a unit lives on while its cgroups come and go. */
 static bool may_leave(const struct fold_table *t, const struct row *row)
 {
 	static const uint64_t zeros[64];
+	uint64_t id;
 
 	if (row->idle < 2 || table_is_array(t->table) || !memcmp(row->data, zeros, t->key_words * 8))
 		return false;
 	if (row->process && row->process->dead_ns)
 		return true;
-	return row->group && !row->group->live;
+	memcpy(&id, (const char *)row->data + t->table->cgroup_at, sizeof(id));
+	return !groups_exists(t->fold->config.groups, id);
 }
 
 void fold_dead_rows(struct fold_table *t, bool (*reap)(struct fold_table *table, const void *key, void *arg),

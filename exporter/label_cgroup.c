@@ -324,6 +324,11 @@ struct group *groups_find(struct groups *groups, uint64_t id)
 	return groups->failed ? groups->unknown : groups->removed;
 }
 
+bool groups_exists(struct groups *groups, uint64_t id)
+{
+	return *find(groups, id);
+}
+
 struct group *groups_removed(struct groups *groups)
 {
 	return groups->removed;
