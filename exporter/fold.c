@@ -273,18 +273,54 @@ static struct row *row_new(struct fold_table *t, const uint64_t *key, uint64_t h
 	return row;
 }
 
+/* The row adds to its series no more. What it counted stays; what a gauge held was true with the row. */
+static void leave_series(struct fold_table *t, struct row *row)
+{
+	for (size_t i = 0; i < 2 * t->table->nr_cells; i++) {
+		const struct cell *cell = &t->table->cells[i % t->table->nr_cells];
+		struct series **series = &row_series(t, row)[i]; /* those of the process level follow */
+
+		if (!*series)
+			continue;
+		(*series)->rows--;
+		if (cell->metric->kind == METRIC_GAUGE)
+			(*series)->value -= row_last(t, row)[cell->word];
+		*series = NULL;
+	}
+	for (size_t i = 0; i < t->table->nr_cells; i++)
+		if (t->table->cells[i].metric->kind == METRIC_GAUGE)
+			row_last(t, row)[t->table->cells[i].word] = 0;
+}
+
+/*
+ * A row may be read before its cgroup was walked, and a cgroup be renamed: what it counts from here
+ * on belongs to the group that its cgroup has now. One that is gone keeps the group it had.
+ */
+static void row_regroup(struct fold_table *t, struct row *row)
+{
+	struct groups *groups = t->fold->config.groups;
+	struct group *group;
+	uint64_t id;
+
+	if (!row->group)
+		return;
+	memcpy(&id, (const char *)row->data + t->table->cgroup_at, sizeof(id));
+	group = groups_find(groups, id);
+	if (group == row->group || !group->live)
+		return;
+	leave_series(t, row);
+	group_get(group);
+	group_put(groups, row->group);
+	row->group = group;
+}
+
 static void row_forget(struct fold_table *t, struct row **at)
 {
 	struct row *row = *at;
 
 	*at = row->next;
 	t->nr_rows--;
-	for (size_t i = 0; i < t->table->nr_cells; i++) {
-		if (row_series(t, row)[i])
-			row_series(t, row)[i]->rows--;
-		if (row_process_series(t, row)[i])
-			row_process_series(t, row)[i]->rows--;
-	}
+	leave_series(t, row);
 	group_put(t->fold->config.groups, row->group);
 	processes_put(t->fold->config.processes, row->process);
 	free(row);
@@ -371,6 +407,7 @@ int fold_row(struct fold_table *t, const void *key, const uint64_t *value)
 		row->idle++;
 		return all && !is_unnamed(t, words) ? find_series(t, row, value, true) : 0;
 	}
+	row_regroup(t, row);
 	if (find_series(t, row, value, all))
 		return -ENOMEM;
 	for (size_t i = 0; i < t->table->nr_cells; i++) {
@@ -388,15 +425,18 @@ int fold_row(struct fold_table *t, const void *key, const uint64_t *value)
 	return 0;
 }
 
+/* The cgroup decides, not its group: a unit lives on while its cgroups come and go. */
 static bool may_leave(const struct fold_table *t, const struct row *row)
 {
 	static const uint64_t zeros[64];
+	uint64_t id;
 
 	if (row->idle < 2 || table_is_array(t->table) || !memcmp(row->data, zeros, t->key_words * 8))
 		return false;
 	if (row->process && row->process->dead_ns)
 		return true;
-	return row->group && !row->group->live;
+	memcpy(&id, (const char *)row->data + t->table->cgroup_at, sizeof(id));
+	return !groups_exists(t->fold->config.groups, id);
 }
 
 void fold_dead_rows(struct fold_table *t, bool (*reap)(struct fold_table *table, const void *key, void *arg),

@@ -34,6 +34,7 @@ struct groups {
 	struct group *by_labels[1024];
 	struct group *removed, *unknown, *overflow;
 	uint32_t walk;
+	uint64_t now_ns; /* of this walk */
 	int failed; /* errno of the last walk, so that it is logged once */
 };
 
@@ -174,7 +175,37 @@ static int add(struct groups *groups, uint64_t id, const char *path)
 
 static void forget_if_unused(struct groups *groups, struct group *group);
 
-static void drop_unseen(struct groups *groups, uint64_t now_ns)
+static void leave_group(struct groups *groups, struct group *group)
+{
+	if (!--group->live)
+		group->gone_ns = groups->now_ns;
+	forget_if_unused(groups, group);
+}
+
+/* One that the walk met before. On v1 it may have another name by now. */
+static int meet_again(struct groups *groups, struct cgroup *cgroup, const char *path)
+{
+	struct group *group = group_of_path(groups, path);
+	bool is_pod = path_is_pod(path);
+
+	if (!group)
+		return -ENOMEM;
+	cgroup->seen = groups->walk;
+	if (group != cgroup->group) {
+		group->live++;
+		group->gone_ns = 0;
+		leave_group(groups, cgroup->group);
+		cgroup->group = group;
+	}
+	if (is_pod != cgroup->is_pod && groups->listener) {
+		groups->listener(cgroup->id, cgroup->is_pod, false, groups->arg);
+		groups->listener(cgroup->id, is_pod, true, groups->arg);
+	}
+	cgroup->is_pod = is_pod;
+	return 0;
+}
+
+static void drop_unseen(struct groups *groups)
 {
 	for (size_t i = 0; i < groups->size; i++)
 		for (struct cgroup **at = &groups->cgroups[i], *cgroup; (cgroup = *at);) {
@@ -184,9 +215,7 @@ static void drop_unseen(struct groups *groups, uint64_t now_ns)
 			}
 			*at = cgroup->next;
 			groups->nr_cgroups--;
-			if (!--cgroup->group->live)
-				cgroup->group->gone_ns = now_ns;
-			forget_if_unused(groups, cgroup->group);
+			leave_group(groups, cgroup->group);
 			if (groups->listener)
 				groups->listener(cgroup->id, cgroup->is_pod, false, groups->arg);
 			free(cgroup);
@@ -217,7 +246,7 @@ static int walk(struct walker *w, int fd, size_t len, int depth)
 	}
 	known = *find(w->groups, st.st_ino | w->flag);
 	if (known)
-		known->seen = w->groups->walk;
+		err = meet_again(w->groups, known, len ? w->path : "/");
 	else
 		err = add(w->groups, st.st_ino | w->flag, len ? w->path : "/");
 	while (!err && depth < MAX_DEPTH && (entry = readdir(dir))) {
@@ -252,6 +281,7 @@ int groups_walk(struct groups *groups, uint64_t now_ns)
 	int err = -ENOENT;
 
 	groups->walk++;
+	groups->now_ns = now_ns;
 	if (groups->mounts.main[0])
 		err = walk_root(groups, groups->mounts.main, 0);
 	if (!err && groups->mounts.blkio[0])
@@ -264,7 +294,7 @@ int groups_walk(struct groups *groups, uint64_t now_ns)
 		return err;
 	}
 	groups->failed = 0;
-	drop_unseen(groups, now_ns);
+	drop_unseen(groups);
 	return groups->nr_cgroups;
 }
 
@@ -322,6 +352,11 @@ struct group *groups_find(struct groups *groups, uint64_t id)
 	if (cgroup)
 		return cgroup->group;
 	return groups->failed ? groups->unknown : groups->removed;
+}
+
+bool groups_exists(struct groups *groups, uint64_t id)
+{
+	return *find(groups, id);
 }
 
 struct group *groups_removed(struct groups *groups)

@@ -95,7 +95,7 @@ void process_seen(struct processes *processes, struct process *process)
 void processes_check(struct processes *processes, uint64_t now_ns)
 {
 	int proc = open(processes->procfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	size_t look = processes->n / 8 > 256 ? processes->n / 8 : 256;
+	size_t look = processes->n > 8 * 256 ? (processes->n + 7) / 8 : 256;
 	char name[16];
 
 	/* without its own entry a mount is no procfs: nobody is to be declared dead */
