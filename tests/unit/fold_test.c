@@ -325,12 +325,19 @@ static void test_process_level_alone(void **state)
 static void test_no_process_level(void **state)
 {
 	struct world *w = world_new(FOLD, 10, false);
+	uint64_t a = world_cgroup(w, "/a");
 
 	(void)state;
+	world_process(w, 7, true);
 	world_walk(w);
-	hit(w, world_cgroup(w, "/a"), 7, "sh", 5);
+	hit(w, a, 7, "sh", 5);
+	hit(w, a, 7, "sh", 5);
+	hit(w, a, 7, "sh", 5);
 	assert_null(families_find(w->families, HITS));
 	assert_int_equal(world_sum(w, CGROUP_HITS), 5);
+	world_process(w, 7, false);
+	world_tick(w, 1);
+	assert_int_equal(reap(w, "who_plain"), 1); /* else the table fills with the dead */
 	assert_int_equal(processes_count(w->processes), 0);
 	world_free(w);
 }
