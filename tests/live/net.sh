@@ -9,6 +9,8 @@
 #   end PID...                  kills what was spawned, and waits
 #   kernel NS NAME              a count of /proc/net/{snmp,netstat}, such as Tcp:RetransSegs
 #   net_quiet                   waits until no connection is left that could send again
+#   net_sent                    waits until everything sent was acknowledged, on connections that stay
+#   retransmits_of NS [SYNACKS] what tcp_retransmits_total must be there
 #
 # live/tcp.py NAME STEP... is the process that owns sockets; it does the steps in order.
 
@@ -85,6 +87,21 @@ net_is_quiet() {
 
 net_quiet() {
 	wait_until 30 net_is_quiet || not_ok "all connections end" "$(
+		nsenter --net=/run/netns/a ss -tano
+		nsenter --net=/run/netns/b ss -tano
+	)"
+}
+
+net_is_sent() {
+	local ns
+	for ns in a b; do
+		nsenter --net=/run/netns/$ns ss -Htan |
+			awk '$1 ~ /^SYN/ || ($1 != "LISTEN" && $3 > 0) { waiting = 1 } END { exit waiting }' || return
+	done
+}
+
+net_sent() {
+	wait_until 30 net_is_sent || not_ok "everything sent arrives" "$(
 		nsenter --net=/run/netns/a ss -tano
 		nsenter --net=/run/netns/b ss -tano
 	)"

@@ -132,7 +132,7 @@ def main():
             path, end = next(steps), time.monotonic() + 60
             while not os.path.exists(path) and time.monotonic() < end:
                 send(s, 4000)
-                time.sleep(0.005)
+                time.sleep(0.05)
         elif step == "shutdown":
             s.shutdown(socket.SHUT_WR)
         elif step == "drain":
