@@ -9,9 +9,16 @@ int BPF_PROG(owner_of_new_socket, struct sock *sk, int from, int to)
 	struct owner fresh = { .by_itself = true };
 	struct owner *owner;
 
-	if (from != TCP_CLOSE || (to != TCP_SYN_SENT && to != TCP_LISTEN))
-		return 0;
 	if (!have_local_storage())
+		return 0;
+	if (from == TCP_SYN_RECV) {
+		/* a clone of its listener's owner, until the sweep finds who holds it */
+		owner = bpf_sk_storage_get(&shared_owners, sk, 0, 0);
+		if (owner)
+			owner->by_itself = false;
+		return 0;
+	}
+	if (from != TCP_CLOSE || (to != TCP_SYN_SENT && to != TCP_LISTEN))
 		return 0;
 	who_of_task(&fresh.who, bpf_get_current_task_btf());
 	owner = bpf_sk_storage_get(&shared_owners, sk, &fresh, BPF_LOCAL_STORAGE_GET_F_CREATE);

@@ -60,6 +60,7 @@ sweep() {
 	local folder
 	for folder in /sys/fs/cgroup/bpf_exporter_test_* /sys/fs/cgroup/*/bpf_exporter_test_*; do
 		[ -d "$folder" ] || continue
+		[ -d "/proc/${folder##*_}" ] && continue # its test runs, started by another run.sh
 		find "$folder" -depth -type d -exec rmdir {} + 2>/dev/null
 	done
 }
