@@ -96,8 +96,7 @@ else
 	skip "no loop device is left" "this machine has none"
 fi
 equal "no file is left" "$(ls -d "$folder" "/proc/1/root$folder" 2>/dev/null)" ""
-check "the cgroup stays, as nobody is there to remove it" [ -d "${live_roots[0]}/$cgroup/a/b" ]
-cgroups_sweep
+cgroups_sweep # another run on this machine may have done it already
 equal "the sweep takes it" "$(find /sys/fs/cgroup -maxdepth 2 -name "$cgroup")" ""
 check "and leaves ours, as we live" [ -d "/proc/$$" ]
 finish
