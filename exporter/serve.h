@@ -39,6 +39,10 @@ struct serve_stats {
 	uint64_t duration_slots[99]; /* histogram.h layout: HIST_SLOTS counts, then the sum */
 };
 
+#define SERVE_ADDRESSES "expected HOST:PORT, [IPv6]:PORT or :PORT, port 0 to 65535"
+/* NULL, or why this is no address to listen on. Asks nobody: the host may not exist. */
+const char *serve_bad_address(const char *address);
+
 /*
  * Opens a socket per address and starts serving. Returns NULL with errno set, after logging one line
  * that names the address and the reason (not an address, no such host, in use, not permitted).
