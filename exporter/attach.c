@@ -83,14 +83,21 @@ static int add_file(struct collectors *collectors, const char *path, bool truste
 		return -EINVAL;
 	}
 	name = object_name(path);
-	if (name && find(collectors, name)) {
+	if (!name) {
+		err = -ENOMEM;
+	} else if (!option_is_collector_name(name)) {
+		log_error("%s: the file's name is its collector's: expected NAME.bpf.o with a NAME of a-z, 0-9 "
+			  "and _, not dir; rename it", path);
+		err = -EINVAL;
+	} else if (find(collectors, name)) {
 		log_error("%s: there is a collector named %s already (%s); rename the file", path, name,
 			  find(collectors, name)->source ? find(collectors, name)->source : "built in");
-		bpf_object__close(object);
-		free(name);
-		return -EEXIST;
+		err = -EEXIST;
+	} else {
+		err = add(collectors, name, path, object);
+		object = NULL; /* taken */
 	}
-	err = name ? add(collectors, name, path, object) : -ENOMEM;
+	bpf_object__close(object);
 	free(name);
 	return err;
 }

@@ -121,7 +121,7 @@ struct bpf_object *object_open_bytes(const char *name, const void *data, size_t 
 	return object;
 }
 
-/* Whoever can write the file, or swap it in its folder, would run programs in the kernel. */
+/* Whoever can write the file, or swap it (or what a link leads to) in its folder, would run programs in the kernel. */
 static bool only_root_writes(const struct stat *st)
 {
 	return !st->st_uid && !(st->st_mode & (S_IWGRP | S_IWOTH));
@@ -129,12 +129,14 @@ static bool only_root_writes(const struct stat *st)
 
 static bool is_trusted(const char *path, const struct stat *file)
 {
-	char *copy = strdup(path);
-	struct stat folder;
-	bool trusted = copy && !stat(dirname(copy), &folder) && only_root_writes(file) &&
-		       only_root_writes(&folder);
+	char *copy = strdup(path), *real = realpath(path, NULL);
+	struct stat folder, real_folder;
+	bool trusted = copy && real && only_root_writes(file) && !stat(dirname(copy), &folder) &&
+		       only_root_writes(&folder) && !stat(dirname(real), &real_folder) &&
+		       only_root_writes(&real_folder);
 
 	free(copy);
+	free(real);
 	return trusted;
 }
 
