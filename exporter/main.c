@@ -280,9 +280,11 @@ static int run_once(struct exporter *x)
 	if (!snapshot)
 		return -ENOMEM;
 	render_text(&out, snapshot);
-	if (out.failed || fwrite(out.data, 1, out.len, stdout) != out.len || fflush(stdout)) {
-		log_error("cannot write the exposition: %m");
-		err = -EIO;
+	if (out.failed) {
+		log_error("out of memory");
+		err = -ENOMEM;
+	} else {
+		fwrite(out.data, 1, out.len, stdout); /* main() looks whether it could be written */
 	}
 	snapshot_release(x->store, snapshot);
 	buffer_free(&out);
@@ -292,7 +294,10 @@ static int run_once(struct exporter *x)
 static int run_list(struct exporter *x)
 {
 	struct families *own = x->options.nr_files ? NULL : x->families;
+	int err = list_duplicates(&x->collectors);
 
+	if (err)
+		return err;
 	if (x->options.action == ACTION_LIST_MARKDOWN)
 		list_markdown(stdout, &x->collectors, own);
 	else
@@ -366,6 +371,10 @@ int main(int argc, char **argv)
 		break;
 	default:
 		err = act(&x);
+	}
+	if (fflush(stdout) || ferror(stdout)) {
+		log_error("cannot write to the standard output: %m");
+		err = -EIO;
 	}
 	exporter_close(&x);
 	return err ? 1 : 0;
