@@ -177,6 +177,7 @@ int collectors_open(struct collectors *collectors, const struct options *options
 	int err = 0;
 
 	*collectors = (struct collectors){ 0 };
+	object_log_start();
 	collectors->kernel = btf__load_vmlinux_btf(); /* NULL is told at load: --list needs none */
 	if (libbpf_get_error(collectors->kernel))
 		collectors->kernel = NULL;

@@ -58,6 +58,11 @@ static int print(enum libbpf_print_level level, const char *format, va_list args
 	return 0;
 }
 
+void object_log_start(void)
+{
+	libbpf_set_print(print);
+}
+
 const char *object_log(void)
 {
 	return last_warning;
@@ -107,7 +112,6 @@ struct bpf_object *object_open_bytes(const char *name, const void *data, size_t 
 	const char *fault = fault_of(data, size);
 	struct bpf_object *object;
 
-	libbpf_set_print(print);
 	object_log_clear();
 	if (fault) {
 		snprintf(why, why_size, "%s; expected what `clang -target bpf -g -c` makes", fault);
