@@ -208,7 +208,7 @@ static void loop(struct exporter *x)
 
 /* ---- the actions ---- */
 
-static int start_serving(struct exporter *x)
+static int open_sockets(struct exporter *x)
 {
 	uint64_t interval = x->options.probe_interval_ns;
 	struct serve_config config = {
@@ -223,8 +223,21 @@ static int start_serving(struct exporter *x)
 		.stale_after_ns = interval ? 10 * interval + 10000000000ULL : 0,
 	};
 
-	x->serve = serve_start(&config);
+	x->serve = serve_open(&config);
 	return x->serve ? 0 : -errno;
+}
+
+/* The first address, as its user wrote it: there may be no other that answers. */
+static void say_where(const struct exporter *x, int running)
+{
+	const char *address = x->options.listen[0], *path = x->options.telemetry_path;
+	const char *host = *address == ':' ? "localhost" : address;
+	int len = *address == ':' ? (int)strlen(host) : (int)(strrchr(address, ':') - address);
+	unsigned int port = serve_port(x->serve, 0);
+
+	log_info("%d collectors run; metrics on http://%.*s:%u%s", running, len, host, port, path);
+	log_info("try: curl -s %s%.*s:%u%s%s | grep ^ebpf_", *host == '[' ? "'" : "", len, host, port, path,
+		 *host == '[' ? "'" : "");
 }
 
 static int run_server(struct exporter *x)
@@ -232,7 +245,7 @@ static int run_server(struct exporter *x)
 	int err = open_loop(x), running;
 
 	if (!err)
-		err = start_serving(x);
+		err = open_sockets(x);
 	if (err)
 		return err;
 	running = start_collectors(x);
@@ -245,9 +258,10 @@ static int run_server(struct exporter *x)
 	if (err)
 		log_warn("cannot give up privileges: %s", strerror(-err));
 	poll_once(x);
-	log_info("%d collectors run; metrics on http://localhost:%u%s", running, serve_port(x->serve, 0),
-		 x->options.telemetry_path);
-	log_info("try: curl -s localhost:%u%s | grep ^ebpf_", serve_port(x->serve, 0), x->options.telemetry_path);
+	err = serve_run(x->serve); /* not before: a thread would keep the privileges */
+	if (err)
+		return err;
+	say_where(x, running);
 	loop(x);
 	return 0;
 }
