@@ -18,8 +18,8 @@
 
 #define MAX_SIZE (16 << 20) /* a hundred times the largest object here; bounds what a wrong file costs */
 
-/* libbpf's print callback has no argument, so its last words wait here. Only one thread loads. */
-static char last_warning[512], last_verifier[512];
+/* libbpf's print callback has no argument, so its words wait here. Only one thread loads. */
+static char first_warning[512], last_verifier[512];
 
 static void keep_line(char *out, size_t size, const char *text, size_t len)
 {
@@ -29,30 +29,44 @@ static void keep_line(char *out, size_t size, const char *text, size_t len)
 	out[len] = 0;
 }
 
-/* Of the verifier's log the last line before "processed N insns" says what it refused. */
+static bool starts_with(const char *text, const char *prefix)
+{
+	return !strncmp(text, prefix, strlen(prefix));
+}
+
+/*
+ * Of the verifier's log the last line before "processed N insns" says what it refused; after
+ * "infinite loop detected" come two with the registers.
+ */
 static void keep_verifier_line(const char *log)
 {
 	const char *end = strstr(log, "\nprocessed "), *line = end;
 
-	if (!end)
-		return;
-	while (line > log && line[-1] != '\n')
-		line--;
-	keep_line(last_verifier, sizeof(last_verifier), line, end - line);
+	while (line) {
+		for (line = end; line > log && line[-1] != '\n';)
+			line--;
+		if (line == log || !(starts_with(line, "cur state:") || starts_with(line, "old state:")))
+			break;
+		end = line - 1;
+	}
+	if (line)
+		keep_line(last_verifier, sizeof(last_verifier), line, end - line);
 }
 
 static int print(enum libbpf_print_level level, const char *format, va_list args)
 {
 	char *text = NULL;
+	const char *what;
 	size_t len;
 
 	if (level == LIBBPF_DEBUG || vasprintf(&text, format, args) < 0)
 		return 0;
 	len = strcspn(text, "\n");
+	what = starts_with(text, "libbpf: ") ? text + 8 : text;
 	if (strstr(text, "BEGIN PROG LOAD LOG"))
 		keep_verifier_line(text);
-	else if (level == LIBBPF_WARN)
-		keep_line(last_warning, sizeof(last_warning), text, len);
+	else if (level == LIBBPF_WARN && !*first_warning && !strstr(text, "Retrying without BTF"))
+		keep_line(first_warning, sizeof(first_warning), what, len - (what - text));
 	log_debug("%.*s", (int)len, text);
 	free(text);
 	return 0;
@@ -65,7 +79,7 @@ void object_log_start(void)
 
 const char *object_log(void)
 {
-	return last_warning;
+	return first_warning;
 }
 
 const char *object_verifier_log(void)
@@ -75,7 +89,7 @@ const char *object_verifier_log(void)
 
 void object_log_clear(void)
 {
-	last_warning[0] = last_verifier[0] = 0;
+	first_warning[0] = last_verifier[0] = 0;
 }
 
 /* libbpf's own errors for these say "Invalid argument" at best. */
