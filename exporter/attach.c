@@ -513,9 +513,10 @@ static int load(struct collectors *collectors, struct collector *c, const struct
 	object_log_clear();
 	err = bpf_object__load(c->object);
 	if (err) {
+		const char *why = *object_verifier_log() ? object_verifier_log() : object_log();
+
 		snprintf(c->reason, sizeof(c->reason), "the kernel refuses it: %s%s%s", strerror(-err),
-			 *object_verifier_log() ? ": " : "",
-			 *object_verifier_log() ? object_verifier_log() : "");
+			 *why ? ": " : "", why);
 		return err;
 	}
 	share_maps(collectors, c);
@@ -573,7 +574,6 @@ static void load_one(struct collectors *collectors, struct collector *c, const s
 
 int collectors_load(struct collectors *collectors, const struct node_facts *facts)
 {
-	int running = 0;
 	bool storage;
 
 	if (!collectors->kernel) {
@@ -582,14 +582,24 @@ int collectors_load(struct collectors *collectors, const struct node_facts *fact
 		return -ENOENT;
 	}
 	storage = kernel_has_storage(collectors->kernel);
+	for (size_t i = 0; i < collectors->n; i++)
+		load_one(collectors, &collectors->list[i], facts, storage);
+	btf__free(collectors->kernel); /* 6 MB that nobody needs again */
+	collectors->kernel = NULL;
+	return 0;
+}
+
+int collectors_settle(struct collectors *collectors)
+{
+	int running = 0;
+
 	for (size_t i = 0; i < collectors->n; i++) {
 		struct collector *c = &collectors->list[i];
 
-		load_one(collectors, c, facts, storage);
+		if (c->state == COLLECTOR_DOWN)
+			detach(c);
 		running += c->state <= COLLECTOR_PARTIAL && !collector_is_helper(c);
 	}
-	btf__free(collectors->kernel); /* 6 MB that nobody needs again */
-	collectors->kernel = NULL;
 	return running;
 }
 

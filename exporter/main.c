@@ -77,17 +77,27 @@ static uint32_t shards(void)
 	return n;
 }
 
+static bool all_off(const struct collectors *collectors)
+{
+	for (size_t i = 0; i < collectors->n; i++)
+		if (!collector_is_helper(&collectors->list[i]) &&
+		    collectors->list[i].state != COLLECTOR_OFF)
+			return false;
+	return true;
+}
+
+/* Returns how many collectors run; when it is none, a line said so. */
 static int start_collectors(struct exporter *x)
 {
 	struct node_facts facts = { .start_ns = monotonic_ns(), .shards = shards() };
 	struct fold_config config;
-	int running;
+	int err, running;
 
 	cgroup_mounts_find(&x->mounts, x->options.procfs, x->options.cgroupfs);
 	facts.cgroup_v1 = x->mounts.mode == CGROUP_V1 || x->mounts.mode == CGROUP_HYBRID;
-	running = collectors_load(&x->collectors, &facts);
-	if (running < 0)
-		return running;
+	err = collectors_load(&x->collectors, &facts);
+	if (err)
+		return err;
 	x->groups = groups_new(&x->mounts, tell_pods, x);
 	x->processes = processes_new(x->options.procfs);
 	config = (struct fold_config){ .families = x->families,
@@ -101,6 +111,11 @@ static int start_collectors(struct exporter *x)
 		log_error("out of memory");
 		return -ENOMEM;
 	}
+	running = collectors_settle(&x->collectors);
+	if (!running)
+		log_error(all_off(&x->collectors) ?
+				  "every collector is switched off: nothing to count; leave out a --no-collector flag" :
+				  "no collector runs: nothing to count; the lines above say why");
 	self_describe(x->self, &x->collectors, &x->mounts, x->options.procfs);
 	return running;
 }
@@ -249,11 +264,8 @@ static int run_server(struct exporter *x)
 	if (err)
 		return err;
 	running = start_collectors(x);
-	if (running <= 0) {
-		if (!running)
-			log_error("no collector runs; see above, and --check for each one's state");
+	if (running <= 0)
 		return running ? running : -ENOENT;
-	}
 	err = privilege_drop();
 	if (err)
 		log_warn("cannot give up privileges: %s", strerror(-err));
