@@ -53,6 +53,12 @@ static void keep_verifier_line(const char *log)
 		keep_line(last_verifier, sizeof(last_verifier), line, end - line);
 }
 
+/* What names a map or a program is nearer to the fault than what libbpf tried before. */
+static bool names_part(const char *warning)
+{
+	return starts_with(warning, "map '") || starts_with(warning, "prog '");
+}
+
 static int print(enum libbpf_print_level level, const char *format, va_list args)
 {
 	char *text = NULL;
@@ -65,7 +71,7 @@ static int print(enum libbpf_print_level level, const char *format, va_list args
 	what = starts_with(text, "libbpf: ") ? text + 8 : text;
 	if (strstr(text, "BEGIN PROG LOAD LOG"))
 		keep_verifier_line(text);
-	else if (level == LIBBPF_WARN && !*first_warning && !strstr(text, "Retrying without BTF"))
+	else if (level == LIBBPF_WARN && (!*first_warning || (names_part(what) && !names_part(first_warning))))
 		keep_line(first_warning, sizeof(first_warning), what, len - (what - text));
 	log_debug("%.*s", (int)len, text);
 	free(text);

@@ -21,7 +21,10 @@ char *object_name(const char *path);
 
 /* libbpf's words go to object_log() and --log.level=debug from here on, not to stderr. */
 void object_log_start(void);
-/* The first complaint of libbpf since object_log_clear(), the others follow from it; "" when there was none. */
+/*
+ * The first complaint of libbpf since object_log_clear() that names a map or a program, else the
+ * first of all; "" when there was none.
+ */
 const char *object_log(void);
 /* The last line of the verifier's log that says what it refused. */
 const char *object_verifier_log(void);
