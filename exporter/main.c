@@ -48,6 +48,10 @@ struct exporter {
 	struct serve *serve;
 	uint64_t polls_missed;
 	int signals, timer, wanted; /* descriptors of the loop; `wanted`: a scrape asks for a poll */
+	pthread_mutex_t lock;	    /* for the next four */
+	pthread_cond_t polled;
+	uint64_t polls_begun, polls_done;
+	bool ending;
 };
 
 /* ---- attach ---- */
@@ -151,26 +155,59 @@ static void poll_once(struct exporter *x)
 				    .polls_missed = x->polls_missed,
 				    .procfs = x->options.procfs };
 
+	pthread_mutex_lock(&x->lock);
+	x->polls_begun++;
+	pthread_mutex_unlock(&x->lock);
 	poller_run(&x->poller, monotonic_ns());
 	if (x->serve)
 		serve_stats(x->serve, &stats);
 	self_update(x->self, &input);
 	publish(x);
+	pthread_mutex_lock(&x->lock);
+	x->polls_done = x->polls_begun;
+	pthread_cond_broadcast(&x->polled);
+	pthread_mutex_unlock(&x->lock);
 }
 
 /* ---- the loop ---- */
 
-/* In the HTTP thread, with --ebpf-probe-interval=0: asks for a poll and waits for its snapshot. */
+/*
+ * In the HTTP thread, with --ebpf-probe-interval=0: waits for a poll that begins after the scrape. One
+ * that runs already may have read its tables before what the scraper has just seen happen.
+ */
 static void poll_for_scrape(void *arg)
 {
 	struct exporter *x = arg;
-	struct snapshot *now = snapshot_acquire(x->store);
-	uint64_t generation = now ? now->generation : 0, one = 1;
+	uint64_t until = monotonic_ns() + SCRAPE_WAIT_NS, begun, one = 1;
+	struct timespec deadline = { until / 1000000000, until % 1000000000 };
 
-	if (now)
-		snapshot_release(x->store, now);
-	if (write(x->wanted, &one, sizeof(one)) == sizeof(one))
-		snapshot_wait_newer(x->store, generation, monotonic_ns() + SCRAPE_WAIT_NS);
+	pthread_mutex_lock(&x->lock);
+	begun = x->polls_begun;
+	if (!x->ending && write(x->wanted, &one, sizeof(one)) == sizeof(one))
+		while (!x->ending && x->polls_done <= begun)
+			if (pthread_cond_timedwait(&x->polled, &x->lock, &deadline))
+				break;
+	pthread_mutex_unlock(&x->lock);
+}
+
+/* Nobody polls any more: scrapes that wait get the last snapshot, and the end does not wait for them. */
+static void end_polling(struct exporter *x)
+{
+	pthread_mutex_lock(&x->lock);
+	x->ending = true;
+	pthread_cond_broadcast(&x->polled);
+	pthread_mutex_unlock(&x->lock);
+}
+
+static void init_lock(struct exporter *x)
+{
+	pthread_condattr_t attr;
+
+	pthread_mutex_init(&x->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&x->polled, &attr);
+	pthread_condattr_destroy(&attr);
 }
 
 static int open_loop(struct exporter *x)
@@ -275,6 +312,7 @@ static int run_server(struct exporter *x)
 		return err;
 	say_where(x, running);
 	loop(x);
+	end_polling(x);
 	return 0;
 }
 
@@ -385,6 +423,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	log_setup(x.options.log_level, x.options.log_format);
+	init_lock(&x);
 	switch (x.options.action) {
 	case ACTION_HELP:
 		options_help(stdout);
