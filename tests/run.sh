@@ -58,7 +58,8 @@ run() {
 sweep() {
 	local folder
 	for folder in /sys/fs/cgroup/bpf_exporter_test_* /sys/fs/cgroup/*/bpf_exporter_test_*; do
-		[ -d "$folder" ] || continue
+		# of another run on this machine that goes on
+		[ -d "$folder" ] && [ ! -d "/proc/${folder##*_}" ] || continue
 		find "$folder" -depth -type d -exec rmdir {} + 2>/dev/null
 	done
 }

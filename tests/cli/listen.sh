@@ -69,8 +69,8 @@ hint "0.0.0.0" --web.listen-address=0.0.0.0:0
 hint "a name" --web.listen-address=localhost:0
 hint "another path" --web.listen-address=127.0.0.3:0 --web.telemetry-path=/m
 if [ -e /proc/net/if_inet6 ] && grep -q '^0*1 ' /proc/net/if_inet6; then
-	hint "IPv6" --web.listen-address=[::1]:0
-	hint "all addresses, IPv6" --web.listen-address=[::]:0
+	hint "IPv6" "--web.listen-address=[::1]:0"
+	hint "all addresses, IPv6" "--web.listen-address=[::]:0"
 	exporter_start_on --web.listen-address=:0
 	port=$(sed -n 's/.*metrics on http:.*:\([0-9]*\).*/\1/p' "$tap_tmp/exporter.log")
 	check ":PORT serves IPv6 too" bash -c 'curl -gsf --max-time 20 "http://[::1]:$0/-/ready" | grep -q ready' "$port"
