@@ -9,13 +9,16 @@
  */
 #include "who.bpf.h"
 
-/* How far a task's numbers are counted: by the switch hook for groups, by the iterator for processes. */
+/*
+ * How far a task's numbers are counted: by the switch hook for groups, by the iterator for processes.
+ * Each writes its own only, so that they may meet on one task.
+ */
 struct counted {
+	__u64 start_time; /* of the task that this is about; 0: not seen before */
 	__u64 wait_ns, runs, voluntary, involuntary;
 };
 struct progress {
 	struct counted group, process;
-	__u64 start_time; /* of the task; 0: not seen before */
 };
 
 struct {
@@ -66,21 +69,11 @@ TABLE(HASH, ___process_sched, process_t, struct process_sched, 16384);
 
 static __always_inline void read_counted(struct counted *now, struct task_struct *task)
 {
+	now->start_time = task->start_time;
 	now->wait_ns = task->sched_info.run_delay;
 	now->runs = task->sched_info.pcount;
 	now->voluntary = task->nvcsw;
 	now->involuntary = task->nivcsw;
-}
-
-/* What a task did before the exporter started is not counted; a younger one counts from its birth. */
-static __always_inline void begin(struct progress *progress, struct task_struct *task)
-{
-	struct counted now = {};
-
-	progress->start_time = task->start_time;
-	if (progress->start_time < node_start_ns)
-		read_counted(&now, task);
-	progress->group = progress->process = now;
 }
 
 static __always_inline struct progress *progress_of(struct task_struct *task)
@@ -99,16 +92,21 @@ static __always_inline struct progress *progress_of(struct task_struct *task)
 			known = bpf_map_lookup_elem(&progress___before_5_11, &tid);
 		}
 	}
-	if (known && known->start_time != task->start_time)
-		begin(known, task);
 	return known;
 }
 
-/*
- * Adds to the process what its thread did since this was last asked. Two callers can meet on one
- * thread (the iterator, and the thread's last switch): a difference counted twice is avoided by
- * moving `counted` first and only ever forward.
- */
+/* What a task did before the exporter started is not counted; a younger one counts from its birth. */
+static __always_inline void begin_if_new(struct counted *seen, const struct counted *now)
+{
+	static const struct counted nothing;
+
+	if (seen->start_time == now->start_time)
+		return;
+	*seen = now->start_time < node_start_ns ? *now : nothing;
+	seen->start_time = now->start_time;
+}
+
+/* Adds to the process what its thread did since this was last asked. */
 static __always_inline void count_process(struct progress *progress, struct task_struct *task)
 {
 	struct counted *seen = &progress->process;
@@ -117,6 +115,7 @@ static __always_inline void count_process(struct progress *progress, struct task
 	struct who who;
 
 	read_counted(&now, task);
+	begin_if_new(seen, &now);
 	if (now.voluntary == seen->voluntary && now.involuntary == seen->involuntary &&
 	    now.wait_ns == seen->wait_ns)
 		return;
@@ -158,6 +157,7 @@ int sched_switch(__u64 *ctx)
 		return 0;
 	seen = &progress->group;
 	read_counted(&now, prev);
+	begin_if_new(seen, &now);
 	ADD(row->runqueue_wait_ns, now.wait_ns - seen->wait_ns);
 	if (now.runs != seen->runs)
 		observe(&row->runqueue_latency_ns, now.wait_ns - seen->wait_ns, now.runs - seen->runs);
@@ -184,14 +184,17 @@ int sched_switch(__u64 *ctx)
 	return 0;
 }
 
-/* Before each poll: processes get what their threads did meanwhile, at no cost to the switches. */
+/*
+ * Before each poll: processes get what their threads did meanwhile, at no cost to the switches. A
+ * thread that exits is left to its last switch, which may come at any moment: both would count it.
+ */
 SEC("iter/task")
 int sched_processes(struct bpf_iter__task *ctx)
 {
 	struct task_struct *task = ctx->task;
 	struct progress *progress;
 
-	if (!task || !task->pid)
+	if (!task || !task->pid || task->flags & PF_EXITING)
 		return 0;
 	progress = progress_of(task);
 	if (progress)

@@ -254,7 +254,7 @@ static struct row *row_new(struct fold_table *t, const uint64_t *key, uint64_t h
 	row->hash = hash;
 	if (table->has_who)
 		memcpy(&pid, (const char *)key + WHO_PID, sizeof(pid));
-	if (pid && t->fold->config.process_level) {
+	if (pid) { /* also without a process level: rows of the dead must leave their tables */
 		row->process = processes_get(t->fold->config.processes, pid);
 		if (!row->process) {
 			free(row);

@@ -19,10 +19,12 @@
 #include <bpf/bpf.h>
 
 #include "attach.h"
+#include "clock.h"
 #include "fold.h"
 #include "label.h"
 #include "list.h"
 #include "log.h"
+#include "notify.h"
 #include "options.h"
 #include "poll.h"
 #include "privilege.h"
@@ -310,6 +312,7 @@ static int run_server(struct exporter *x)
 	err = serve_run(x->serve); /* not before: a thread would keep the privileges */
 	if (err)
 		return err;
+	notify_ready();
 	say_where(x, running);
 	loop(x);
 	end_polling(x);

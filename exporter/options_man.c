@@ -101,7 +101,7 @@ static void options(FILE *out)
 	paragraph(out, "A required value follows its flag after = or as the next argument. "
 		       "A DURATION is a number with a unit (ns, us, ms, s, m, h, d), such as 500ms "
 		       "or 1m30s, or 0. "
-		       "Environment variables are not read.");
+		       "Of the environment only NOTIFY_SOCKET is read (readiness for systemd).");
 	for (const struct option_flag *flag = option_flags; flag->name; flag++) {
 		if (strcmp(group, flag->group) != 0) {
 			fputs(".SS ", out);

@@ -58,6 +58,3 @@ void poller_free(struct poller *poller);
 
 /* One poll of everything, at CLOCK_MONOTONIC `now_ns`. */
 void poller_run(struct poller *poller, uint64_t now_ns);
-
-/* CLOCK_MONOTONIC in ns: the only clock that anything is measured with. */
-uint64_t monotonic_ns(void);

@@ -12,6 +12,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "clock.h"
 #include "histogram.h"
 #include "label.h"
 #include "version.h"
@@ -192,7 +193,6 @@ void self_describe(struct self *self, const struct collectors *collectors,
 		   const struct cgroup_mounts *mounts, const char *procfs)
 {
 	struct utsname uname_buffer = { 0 };
-	struct timespec now;
 	char lockdown[32];
 
 	uname(&uname_buffer);
@@ -205,8 +205,7 @@ void self_describe(struct self *self, const struct collectors *collectors,
 	    LABELS("release", uname_buffer.release, "machine", uname_buffer.machine, "lockdown", lockdown,
 		   "cgroup_mode", cgroup_mode_names[mounts->mode]),
 	    1);
-	clock_gettime(CLOCK_REALTIME, &now);
-	set(self, ID_START_TIME, NULL, now.tv_sec * 1000000000ULL + now.tv_nsec);
+	set(self, ID_START_TIME, NULL, unix_ns());
 	for (size_t i = 0; i < collectors->n; i++)
 		describe_collector(self, &collectors->list[i], procfs);
 }
@@ -314,7 +313,7 @@ void self_update(struct self *self, const struct self_input *input)
 	if (input->serve)
 		update_serve(self, input->serve);
 	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
-	set(self, ID_CPU, NULL, cpu.tv_sec * 1000000000ULL + cpu.tv_nsec);
+	set(self, ID_CPU, NULL, timespec_ns(cpu));
 	set_known(self, ID_RESIDENT, NULL, resident_bytes(input->procfs));
 	set_known(self, ID_OPEN_FDS, NULL, open_fds(input->procfs));
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "clock.h"
 #include "hash.h"
 #include "histogram.h"
 #include "render.h"
@@ -380,7 +381,6 @@ int families_publish(struct families *families, struct snapshot_store *store,
 {
 	size_t samples = 0, histograms = 0;
 	struct snapshot *snapshot;
-	struct timespec mono;
 
 	bury(families, snapshot_oldest_generation(store));
 	for (size_t i = 0; i < families->n; i++)
@@ -404,8 +404,7 @@ int families_publish(struct families *families, struct snapshot_store *store,
 	for (size_t i = 0; i < nr_checks; i++)
 		snapshot->checks[i] = checks[i];
 	clock_gettime(CLOCK_REALTIME, &snapshot->taken);
-	clock_gettime(CLOCK_MONOTONIC, &mono);
-	snapshot->taken_mono_ns = mono.tv_sec * 1000000000ULL + mono.tv_nsec;
+	snapshot->taken_mono_ns = monotonic_ns();
 	snapshot_publish(store, snapshot);
 	families->generation++;
 	return 0;

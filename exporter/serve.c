@@ -33,7 +33,7 @@ static enum MHD_Result answer(void *arg, struct MHD_Connection *connection, cons
 	if (!info || !info->socket_context)
 		return MHD_NO;
 	*context = info->socket_context;
-	clients_answering(&listener->clients, *context, serve_now_ns());
+	clients_answering(&listener->clients, *context, monotonic_ns());
 	pthread_mutex_lock(&serve->lock);
 	serve->answering++;
 	pthread_mutex_unlock(&serve->lock);
@@ -60,7 +60,7 @@ static void completed(void *arg, struct MHD_Connection *connection, void **conte
 	(void)why;
 	if (!*context)
 		return;
-	clients_answered(*context, serve_now_ns());
+	clients_answered(*context, monotonic_ns());
 	*context = NULL;
 	pthread_mutex_lock(&serve->lock);
 	serve->answering--;
@@ -76,7 +76,7 @@ static void connected(void *arg, struct MHD_Connection *connection, void **conte
 
 	if (what == MHD_CONNECTION_NOTIFY_STARTED) {
 		info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-		*context = info ? clients_add(&listener->clients, info->connect_fd, serve_now_ns())
+		*context = info ? clients_add(&listener->clients, info->connect_fd, monotonic_ns())
 				: NULL;
 	} else if (*context) {
 		clients_remove(*context);
@@ -231,7 +231,7 @@ struct serve *serve_start(const struct serve_config *config)
 
 void serve_stop(struct serve *serve)
 {
-	uint64_t until = serve_now_ns() + STOP_WAIT_NS;
+	uint64_t until = monotonic_ns() + STOP_WAIT_NS;
 	const struct timespec deadline = {
 		.tv_sec = (time_t)(until / 1000000000),
 		.tv_nsec = (long)(until % 1000000000),

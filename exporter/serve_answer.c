@@ -22,29 +22,6 @@ struct reply {
 	const char *headers[2][2];
 };
 
-uint64_t serve_now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
-/* The slot of histogram.h: the first whose bound 2^((slot + HIST_FIRST) / 4) s is not below. */
-static size_t duration_slot(uint64_t ns)
-{
-	static const double quarter[HIST_PER_OCTAVE] = { 1, 1.189207115002721, 1.4142135623730951,
-							 1.681792830507429 };
-	const double unit = 1e9 / (1 << (-HIST_FIRST / HIST_PER_OCTAVE));
-	size_t slot;
-
-	for (slot = 0; slot < HIST_SLOTS - 1; slot++)
-		if ((double)ns <= unit * quarter[slot % HIST_PER_OCTAVE] *
-					  (double)(1ull << slot / HIST_PER_OCTAVE))
-			break;
-	return slot;
-}
-
 /* Sends and drops `response`, whose NULL means there was no memory: the connection ends. */
 static enum MHD_Result send_reply(struct serve *serve, struct MHD_Connection *connection,
 				  struct MHD_Response *response, const struct reply *reply)
@@ -148,7 +125,7 @@ static void count_scrape(struct serve *serve, uint64_t took_ns, size_t bytes)
 	pthread_mutex_lock(&serve->lock);
 	stats->scrapes++;
 	stats->duration_ns += took_ns;
-	stats->duration_slots[duration_slot(took_ns)]++;
+	stats->duration_slots[histogram_slot(took_ns)]++;
 	stats->duration_slots[HIST_SLOTS] += took_ns;
 	stats->last_bytes = bytes;
 	pthread_mutex_unlock(&serve->lock);
@@ -168,7 +145,7 @@ static enum MHD_Result answer_metrics(struct serve *serve, struct MHD_Connection
 	serve_read_request(connection, &request);
 	if (serve->config.before_scrape)
 		serve->config.before_scrape(serve->config.arg);
-	start = serve_now_ns();
+	start = monotonic_ns();
 	snapshot = snapshot_acquire(store);
 	if (!snapshot)
 		return send_line(serve, connection, MHD_HTTP_SERVICE_UNAVAILABLE,
@@ -187,7 +164,7 @@ static enum MHD_Result answer_metrics(struct serve *serve, struct MHD_Connection
 	len = body->len; /* the snapshot may be gone once it is sent */
 	result = send_reply(serve, connection, respond_from(store, snapshot, body), &reply);
 	if (result == MHD_YES)
-		count_scrape(serve, serve_now_ns() - start, len);
+		count_scrape(serve, monotonic_ns() - start, len);
 	return result;
 }
 
@@ -198,7 +175,7 @@ static enum MHD_Result answer_health(struct serve *serve, struct MHD_Connection 
 			       { { "Cache-Control", "no-store" } } };
 	struct snapshot_store *store = serve->config.store;
 	struct snapshot *snapshot = snapshot_acquire(store);
-	uint64_t limit = serve->config.stale_after_ns, now = serve_now_ns();
+	uint64_t limit = serve->config.stale_after_ns, now = monotonic_ns();
 	struct buffer out = { 0 };
 	bool stale;
 

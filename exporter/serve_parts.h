@@ -12,6 +12,7 @@
 #include <microhttpd.h>
 
 #include "render.h"
+#include "clock.h"
 #include "serve.h"
 
 /*
@@ -93,7 +94,6 @@ struct serve {
 	struct listener listeners[];
 };
 
-uint64_t serve_now_ns(void); /* CLOCK_MONOTONIC */
 /* Answers the whole request for `path`; counts it. */
 enum MHD_Result serve_answer(struct serve *serve, struct MHD_Connection *connection,
 			     const char *path);

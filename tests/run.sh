@@ -14,7 +14,8 @@ log=build/tests
 rm -rf "$log"
 mkdir -p "$log"
 passed=0 failed=0 skipped=0
-: >"$log/skips" >"$log/failures"
+: >"$log/skips"
+: >"$log/failures"
 
 wanted() {
 	local pattern
@@ -76,8 +77,9 @@ for test in build/san/*_test; do
 	run "unit/${test##*/}" "$test"
 done
 run unit/snapshot_test.tsan build/tsan/snapshot_test
+run ships/deps.sh bash tests/ships/deps.sh
 for test in tests/golden/*.sh tests/cli/*.sh tests/ships/*.sh tests/live/*_test.sh; do
-	[ -f "$test" ] || continue
+	[ -f "$test" ] && [ "$test" != tests/ships/deps.sh ] || continue
 	run "${test#tests/}" bash "$test"
 	sweep
 done

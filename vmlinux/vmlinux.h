@@ -54,7 +54,7 @@ enum {
 };
 enum { TCP_CA_Recovery = 3, TCP_CA_Loss = 4 };
 enum { CLONE_THREAD = 0x10000 };
-enum { PF_KTHREAD = 0x200000 };
+enum { PF_EXITING = 0x4, PF_KTHREAD = 0x200000 };
 enum { SIGNAL_GROUP_EXIT = 0x4 };
 enum { TASK_DEAD = 0x80 };
 

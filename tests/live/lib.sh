@@ -25,7 +25,7 @@
 live_top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 BPF_EXPORTER=${BPF_EXPORTER:-$live_top/build/bpf_exporter}
 live_cgroup=bpf_exporter_test_$$
-exporter_pid= port= spawned= cgroup_path=
+exporter_pid='' port='' spawned='' cgroup_path=''
 
 live_begin() {
 	if [ "$(id -u)" != 0 ]; then
