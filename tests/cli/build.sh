@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Catches: a build that depends on its folder, its user or its compiler, that forgets to rebuild or
 # rebuilds what did not change, or lets a bad declaration through.
+# shellcheck source=tests/tap.sh
 . "$(dirname "$0")/../tap.sh"
 tap_mktemp
 chmod 755 "$tap_tmp"

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Catches: a listen address that cannot be had and is not named, an exporter that serves on only one
 # of its addresses, a hint that points to an address where nobody listens.
+# shellcheck source=tests/live/lib.sh
 . "$(dirname "$0")/../live/lib.sh"
+# shellcheck source=tests/cli/common.bash
 . "$(dirname "$0")/common.bash"
 live_begin "$@"
 ip link set lo up

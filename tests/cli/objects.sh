@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Catches: an object file that is not what it should be and is taken for one, or is refused without
 # the file, the table and the member named. Reads declarations only, loads nothing.
+# shellcheck source=tests/tap.sh
 . "$(dirname "$0")/../tap.sh"
+# shellcheck source=tests/cli/common.bash
 . "$(dirname "$0")/common.bash"
 tap_mktemp
 chmod 755 "$tap_tmp"

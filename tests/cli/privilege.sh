@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Catches: a capability that is missing and not named, one that is kept though nothing needs it (in
 # any thread), a kernel without BTF that gets two lines or a riddle.
+# shellcheck source=tests/live/lib.sh
 . "$(dirname "$0")/../live/lib.sh"
+# shellcheck source=tests/cli/common.bash
 . "$(dirname "$0")/common.bash"
 live_begin "$@"
 cp "$BPF_EXPORTER" "$tap_tmp/bpf_exporter" # where nobody can reach it

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Catches: a fault at run time that costs more than it must: a collector that the kernel refuses, or
 # half of one, /proc or the cgroup tree away, bad requests, a full disk.
+# shellcheck source=tests/live/lib.sh
 . "$(dirname "$0")/../live/lib.sh"
+# shellcheck source=tests/cli/common.bash
 . "$(dirname "$0")/common.bash"
 live_begin "$@"
 chmod 755 "$tap_tmp"

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Catches: a flag, a value or a collector's name that is not understood and says neither which nor
 # what was expected. Every kind of wrong usage: tests/unit/options_errors_test.c.
+# shellcheck source=tests/tap.sh
 . "$(dirname "$0")/../tap.sh"
+# shellcheck source=tests/cli/common.bash
 . "$(dirname "$0")/common.bash"
 tap_mktemp
 
