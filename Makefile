@@ -45,15 +45,16 @@ $(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c
 	$(Q)$(LLVM_STRIP) -g $@
 
 # An array of { name, first byte, size } of each object, ended by a NULL name: exporter/embedded.h.
-$(BUILD)/embedded.S: $(bpf_objects) Makefile
-	$(say) GEN $@
+# Rewritten only when it changes; by no date, as a collector that is removed leaves none.
+$(BUILD)/embedded.S: $(bpf_objects) FORCE
 	$(Q){ printf '.section .note.GNU-stack,"",%%progbits\n.section .rodata\n'; \
 	for o in $(bpf_objects); do n=$$(basename $$o .bpf.o); \
 	printf '.balign 16\n.L%s:\n.incbin "%s"\n.L%s_end:\n.L%s_name:\n.asciz "%s"\n' $$n $$o $$n $$n $$n; done; \
 	printf '.section .data.rel.ro,"aw"\n.balign 8\n.globl embedded_objects\nembedded_objects:\n'; \
 	for o in $(bpf_objects); do n=$$(basename $$o .bpf.o); \
 	printf '.quad .L%s_name, .L%s\n.quad .L%s_end - .L%s\n' $$n $$n $$n $$n; done; \
-	printf '.quad 0, 0, 0\n'; } > $@
+	printf '.quad 0, 0, 0\n'; } > $@.new; \
+	if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 
 $(BUILD)/embedded.o: $(BUILD)/embedded.S $(bpf_objects)
 	$(Q)$(CC) -c $< -o $@
@@ -73,11 +74,11 @@ $(BUILD)/exporter/%.o: exporter/%.c | $(BUILD)/revision.h
 $(program): $(objects) $(BUILD)/embedded.o
 	$(say) LINK $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@.new
-	$(Q)$(if $(CROSS),,./$@.new --list $(bpf_objects) > /dev/null)
+	$(Q)$(if $(CROSS),,$(abspath $@.new) --list $(bpf_objects) > /dev/null)
 	$(Q)mv $@.new $@
 
 $(man_page): $(program)
-	$(Q)./$< --help=man > $@
+	$(Q)$(abspath $<) --help=man > $@
 
 run: deps ## install what is missing, build, start in the foreground on :9435
 	$(Q)$(MAKE) --no-print-directory all

@@ -193,12 +193,15 @@ static int walk_root(struct groups *groups, const char *root, uint64_t flag)
 
 int groups_walk(struct groups *groups, uint64_t now_ns)
 {
-	int err = -ENOENT;
+	int err;
 
+	if (!groups->mounts.main[0]) {
+		groups->failed = ENOENT; /* cgroup_mounts_find() said it */
+		return -ENOENT;
+	}
 	groups->walk++;
 	groups->now_ns = now_ns;
-	if (groups->mounts.main[0])
-		err = walk_root(groups, groups->mounts.main, 0);
+	err = walk_root(groups, groups->mounts.main, 0);
 	if (!err && groups->mounts.blkio[0])
 		err = walk_root(groups, groups->mounts.blkio, CGROUP_BLKIO);
 	if (err) {

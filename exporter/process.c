@@ -101,7 +101,8 @@ void processes_check(struct processes *processes, uint64_t now_ns)
 	/* without its own entry a mount is no procfs: nobody is to be declared dead */
 	if (proc < 0 || faccessat(proc, "self", F_OK, AT_SYMLINK_NOFOLLOW)) {
 		if (!processes->unreadable)
-			log_warn("cannot read \"%s\": %m; processes that end keep their series", processes->procfs);
+			log_warn("cannot read \"%s\": %m; counts go on, processes that end keep their series; "
+				 "mount procfs, or give the folder where it is by --path.procfs", processes->procfs);
 		processes->unreadable = true;
 		if (proc >= 0)
 			close(proc);
