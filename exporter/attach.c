@@ -399,6 +399,7 @@ static void tell_facts(struct collector *c, const struct node_facts *facts)
 	bool *v1 = constant(c->object, "node_cgroup_v1", sizeof(*v1));
 	uint64_t *start = constant(c->object, "node_start_ns", sizeof(*start));
 	uint32_t *shards = constant(c->object, "node_shards", sizeof(*shards));
+	bool *per_cpu = constant(c->object, "node_shard_per_cpu", sizeof(*per_cpu));
 
 	if (v1)
 		*v1 = facts->cgroup_v1;
@@ -406,6 +407,8 @@ static void tell_facts(struct collector *c, const struct node_facts *facts)
 		*start = facts->start_ns;
 	if (shards)
 		*shards = facts->shards;
+	if (per_cpu)
+		*per_cpu = facts->shard_per_cpu;
 }
 
 /* The row that catches what finds no other (ROW_OF_ZEROS in bpf/metrics.bpf.h). */

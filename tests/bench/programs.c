@@ -87,7 +87,7 @@ static void load_collectors(const char *file)
 {
 	struct options options = { 0 }, extra = { .files = &file, .nr_files = 1 };
 	static struct collectors updates;
-	struct node_facts facts = { .start_ns = monotonic_ns(), .shards = 2 };
+	struct node_facts facts = { .start_ns = monotonic_ns(), .shards = 16, .shard_per_cpu = libbpf_num_possible_cpus() <= 16 };
 	struct cgroup_mounts mounts;
 
 	cgroup_mounts_find(&mounts, "/proc", NULL);
