@@ -3,6 +3,9 @@
 
 #include <dirent.h>
 #include <errno.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -585,6 +588,9 @@ int collectors_load(struct collectors *collectors, const struct node_facts *fact
 	}
 	btf__free(collectors->kernel); /* 6 MB that nobody needs again */
 	collectors->kernel = NULL;
+#ifdef __GLIBC__
+	malloc_trim(0); /* nor what libbpf needed on the way: 20 MB, most of it below something that stays */
+#endif
 	return running;
 }
 
