@@ -94,9 +94,6 @@ check: check-deps ## install what the tests need, build, run every test that thi
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)bash tests/run.sh $(TESTS)
 
-bench: all ## measure against the budgets of the design, in under five minutes
-	$(Q)bash tests/bench/run.sh
-
 lint: ## clang-format, clang-tidy, cppcheck, shellcheck
 	$(Q)bash tests/lint.sh
 
@@ -115,3 +112,4 @@ help: ## this list
 
 -include $(bpf_objects:.o=.d) $(objects:.o=.d) $(wildcard $(BUILD)/tests/*.d)
 include tests/unit.mk
+include tests/bench.mk

@@ -3,6 +3,9 @@
 
 #include <dirent.h>
 #include <errno.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -407,6 +410,7 @@ static void tell_facts(struct collector *c, const struct node_facts *facts)
 	bool *v1 = constant(c->object, "node_cgroup_v1", sizeof(*v1));
 	uint64_t *start = constant(c->object, "node_start_ns", sizeof(*start));
 	uint32_t *shards = constant(c->object, "node_shards", sizeof(*shards));
+	bool *per_cpu = constant(c->object, "node_shard_per_cpu", sizeof(*per_cpu));
 
 	if (v1)
 		*v1 = facts->cgroup_v1;
@@ -414,6 +418,8 @@ static void tell_facts(struct collector *c, const struct node_facts *facts)
 		*start = facts->start_ns;
 	if (shards)
 		*shards = facts->shards;
+	if (per_cpu)
+		*per_cpu = facts->shard_per_cpu;
 }
 
 /* The row that catches what finds no other (ROW_OF_ZEROS in bpf/metrics.bpf.h). */
@@ -586,6 +592,9 @@ int collectors_load(struct collectors *collectors, const struct node_facts *fact
 		load_one(collectors, &collectors->list[i], facts, storage);
 	btf__free(collectors->kernel); /* 6 MB that nobody needs again */
 	collectors->kernel = NULL;
+#ifdef __GLIBC__
+	malloc_trim(0); /* nor what libbpf needed on the way: 20 MB, most of it below something that stays */
+#endif
 	return 0;
 }
 

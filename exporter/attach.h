@@ -61,6 +61,7 @@ struct node_facts {
 	bool cgroup_v1;
 	uint64_t start_ns;
 	uint32_t shards;
+	bool shard_per_cpu;
 };
 
 /*

@@ -73,14 +73,30 @@ static void tell_pods(uint64_t id, bool is_pod, bool added, void *arg)
 		bpf_map_delete_elem(fd, &id);
 }
 
-static uint32_t shards(void)
+/* How many numbers CPUs may have: one more than the highest, as the list may have holes; 0: not known. */
+static unsigned int cpu_numbers(const char *sysfs)
 {
-	long cpus = sysconf(_SC_NPROCESSORS_CONF);
-	uint32_t n = 1;
+	char path[512], list[4096], *last = NULL;
+	FILE *file;
 
-	while (n < MAX_SHARDS && (long)n < cpus)
-		n *= 2;
-	return n;
+	snprintf(path, sizeof(path), "%s/devices/system/cpu/possible", sysfs);
+	file = fopen(path, "re");
+	if (file && fgets(list, sizeof(list), file)) /* "0-3,8-11" */
+		for (last = list + strcspn(list, "\n"); last > list && last[-1] >= '0' && last[-1] <= '9';)
+			last--;
+	if (file)
+		fclose(file);
+	return last && *last >= '0' && *last <= '9' ? strtoul(last, NULL, 10) + 1 : 0;
+}
+
+static void choose_shards(struct node_facts *facts, const char *sysfs)
+{
+	unsigned int cpus = cpu_numbers(sysfs);
+
+	facts->shards = 1;
+	while (facts->shards < MAX_SHARDS && facts->shards < cpus)
+		facts->shards *= 2;
+	facts->shard_per_cpu = cpus && facts->shards >= cpus;
 }
 
 static bool all_off(const struct collectors *collectors)
@@ -95,10 +111,11 @@ static bool all_off(const struct collectors *collectors)
 /* Returns how many collectors run; when it is none, a line said so. */
 static int start_collectors(struct exporter *x)
 {
-	struct node_facts facts = { .start_ns = monotonic_ns(), .shards = shards() };
+	struct node_facts facts = { .start_ns = monotonic_ns() };
 	struct fold_config config;
 	int err, running;
 
+	choose_shards(&facts, x->options.sysfs);
 	cgroup_mounts_find(&x->mounts, x->options.procfs, x->options.cgroupfs);
 	facts.cgroup_v1 = x->mounts.mode == CGROUP_V1 || x->mounts.mode == CGROUP_HYBRID;
 	err = collectors_load(&x->collectors, &facts);
