@@ -41,7 +41,8 @@ static void keep_verifier_line(const char *log)
 	keep_line(last_verifier, sizeof(last_verifier), line, end - line);
 }
 
-static int print(enum libbpf_print_level level, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static int print(enum libbpf_print_level level,
+						       const char *format, va_list args)
 {
 	char *text = NULL;
 	size_t len;
