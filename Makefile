@@ -73,11 +73,11 @@ $(BUILD)/exporter/%.o: exporter/%.c | $(BUILD)/revision.h
 $(program): $(objects) $(BUILD)/embedded.o
 	$(say) LINK $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@.new
-	$(Q)$(if $(CROSS),,./$@.new --list $(bpf_objects) > /dev/null)
+	$(Q)$(if $(CROSS),,$(abspath $@).new --list $(bpf_objects) > /dev/null)
 	$(Q)mv $@.new $@
 
 $(man_page): $(program)
-	$(Q)./$< --help=man > $@
+	$(Q)$(abspath $<) --help=man > $@
 
 run: deps ## install what is missing, build, start in the foreground on :9435
 	$(Q)$(MAKE) --no-print-directory all
