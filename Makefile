@@ -74,14 +74,18 @@ $(BUILD)/exporter/%.o: exporter/%.c | $(BUILD)/revision.h
 $(program): $(objects) $(BUILD)/embedded.o
 	$(say) LINK $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@.new
-	$(Q)$(if $(CROSS),,$(abspath $@.new) --list $(bpf_objects) > /dev/null)
+	$(Q)$(if $(CROSS),,$(abspath $@).new --list $(bpf_objects) > /dev/null)
 	$(Q)mv $@.new $@
 
 $(man_page): $(program)
 	$(Q)$(abspath $<) --help=man > $@
 
+# What sudo builds stays with whose tree it is, who may build again without it.
+hand_over = if [ "$$(id -u)" = 0 ] && [ -d $(BUILD) ]; then chown -R --reference=. $(BUILD); fi
+
 run: deps ## install what is missing, build, start in the foreground on :9435
-	$(Q)$(MAKE) --no-print-directory all
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all
+	$(Q)$(hand_over)
 	$(Q)sh deploy/run.sh $(program) $(ARGS)
 
 deps: ## install what building needs (apt; nothing when nothing is missing)
@@ -91,8 +95,8 @@ check-deps: ## install what the tests need
 	$(Q)sh deploy/deps.sh check
 
 check: check-deps ## install what the tests need, build, run every test that this machine can run
-	$(Q)$(MAKE) --no-print-directory all
-	$(Q)bash tests/run.sh $(TESTS)
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all
+	$(Q)bash tests/run.sh $(TESTS); rc=$$?; $(hand_over); exit $$rc
 
 lint: ## clang-format, clang-tidy, cppcheck, shellcheck
 	$(Q)bash tests/lint.sh

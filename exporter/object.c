@@ -59,7 +59,8 @@ static bool names_part(const char *warning)
 	return starts_with(warning, "map '") || starts_with(warning, "prog '");
 }
 
-__attribute__((format(printf, 2, 0))) static int print(enum libbpf_print_level level, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static int print(enum libbpf_print_level level,
+						       const char *format, va_list args)
 {
 	char *text = NULL;
 	const char *what;
