@@ -222,8 +222,8 @@ static void test_names(void **state)
 		free(name);
 	}
 	expect(TEST_OBJECTS "/no_btf_maps.bpf.o", false,
-	       "cannot be opened: libbpf: BTF is required, but is missing or corrupted.");
-	assert_string_equal(object_log(), "libbpf: BTF is required, but is missing or corrupted.");
+	       "cannot be opened: BTF is required, but is missing or corrupted.");
+	assert_string_equal(object_log(), "BTF is required, but is missing or corrupted.");
 	object_log_clear();
 	assert_string_equal(object_log(), "");
 	assert_string_equal(object_verifier_log(), "");
