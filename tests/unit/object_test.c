@@ -237,5 +237,6 @@ int main(void)
 					    T(test_lies), T(test_trust), T(test_names) };
 
 	log_setup(LOG_ERROR, LOG_LOGFMT);
+	object_log_start();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
