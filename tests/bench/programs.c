@@ -23,6 +23,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "attach.h"
 #include "bench.h"
 #include "log.h"
