@@ -225,8 +225,8 @@ static void look_for_hook(struct program *program, const struct btf *kernel)
 	char type[256];
 	int id;
 
-	program->is_optional = *section == '?';
-	section += program->is_optional;
+	/* libbpf cuts the `?` of SEC("?...") off and leaves such a program switched off */
+	program->is_optional = !bpf_program__autoload(program->bpf);
 	program->hook = strchr(section, '/') ? strchr(section, '/') + 1 : section;
 	if (!strncmp(section, "tp_btf/", 7))
 		snprintf(type, sizeof(type), "btf_trace_%s", program->hook);
