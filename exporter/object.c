@@ -70,6 +70,7 @@ const char *object_verifier_log(void)
 
 void object_log_clear(void)
 {
+	libbpf_set_print(print);
 	last_warning[0] = last_verifier[0] = 0;
 }
 
@@ -107,7 +108,6 @@ struct bpf_object *object_open_bytes(const char *name, const void *data, size_t 
 	const char *fault = fault_of(data, size);
 	struct bpf_object *object;
 
-	libbpf_set_print(print);
 	object_log_clear();
 	if (fault) {
 		snprintf(why, why_size, "%s; expected what `clang -target bpf -g -c` makes", fault);
