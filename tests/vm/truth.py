@@ -215,7 +215,7 @@ def tcp():
         if "sk_rst_reason" in now.variant("tcp_reset_sent"):
             say("equal", "tcp: resets sent = OutRsts", sent, total("OutRsts"))
             say("equal", "tcp: 20 resets from the closed port say so",
-                now.value("ebpf_cgroup_tcp_resets_sent_total", 'reason="no_socket"'), 20)
+                sum(now.value("ebpf_cgroup_tcp_resets_sent_total", f'reason="{r}"') for r in ("NO_SOCKET", "no_socket")), 20)
         else:
             say("between", "tcp: resets sent <= OutRsts (before 6.10 those of sockets only)", sent,
                 f"7 <= {sent} <= {total('OutRsts')} - 20")
