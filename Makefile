@@ -45,15 +45,16 @@ $(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c
 	$(Q)$(LLVM_STRIP) -g $@
 
 # An array of { name, first byte, size } of each object, ended by a NULL name: exporter/embedded.h.
-$(BUILD)/embedded.S: $(bpf_objects) Makefile
-	$(say) GEN $@
+# Rewritten only when it changes; by no date, as a collector that is removed leaves none.
+$(BUILD)/embedded.S: $(bpf_objects) FORCE
 	$(Q){ printf '.section .note.GNU-stack,"",%%progbits\n.section .rodata\n'; \
 	for o in $(bpf_objects); do n=$$(basename $$o .bpf.o); \
 	printf '.balign 16\n.L%s:\n.incbin "%s"\n.L%s_end:\n.L%s_name:\n.asciz "%s"\n' $$n $$o $$n $$n $$n; done; \
 	printf '.section .data.rel.ro,"aw"\n.balign 8\n.globl embedded_objects\nembedded_objects:\n'; \
 	for o in $(bpf_objects); do n=$$(basename $$o .bpf.o); \
 	printf '.quad .L%s_name, .L%s\n.quad .L%s_end - .L%s\n' $$n $$n $$n $$n; done; \
-	printf '.quad 0, 0, 0\n'; } > $@
+	printf '.quad 0, 0, 0\n'; } > $@.new; \
+	if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 
 $(BUILD)/embedded.o: $(BUILD)/embedded.S $(bpf_objects)
 	$(Q)$(CC) -c $< -o $@
@@ -73,14 +74,18 @@ $(BUILD)/exporter/%.o: exporter/%.c | $(BUILD)/revision.h
 $(program): $(objects) $(BUILD)/embedded.o
 	$(say) LINK $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@.new
-	$(Q)$(if $(CROSS),,./$@.new --list $(bpf_objects) > /dev/null)
+	$(Q)$(if $(CROSS),,$(abspath $@).new --list $(bpf_objects) > /dev/null)
 	$(Q)mv $@.new $@
 
 $(man_page): $(program)
-	$(Q)./$< --help=man > $@
+	$(Q)$(abspath $<) --help=man > $@
+
+# What sudo builds stays with whose tree it is, who may build again without it.
+hand_over = if [ "$$(id -u)" = 0 ] && [ -d $(BUILD) ]; then chown -R --reference=. $(BUILD); fi
 
 run: deps ## install what is missing, build, start in the foreground on :9435
-	$(Q)$(MAKE) --no-print-directory all
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all
+	$(Q)$(hand_over)
 	$(Q)sh deploy/run.sh $(program) $(ARGS)
 
 deps: ## install what building needs (apt; nothing when nothing is missing)
@@ -90,11 +95,8 @@ check-deps: ## install what the tests need
 	$(Q)sh deploy/deps.sh check
 
 check: check-deps ## install what the tests need, build, run every test that this machine can run
-	$(Q)$(MAKE) --no-print-directory all
-	$(Q)bash tests/run.sh $(TESTS)
-
-bench: all ## measure against the budgets of the design, in under five minutes
-	$(Q)bash tests/bench/run.sh
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all
+	$(Q)bash tests/run.sh $(TESTS); rc=$$?; $(hand_over); exit $$rc
 
 lint: ## clang-format, clang-tidy, cppcheck, shellcheck
 	$(Q)bash tests/lint.sh
@@ -114,3 +116,4 @@ help: ## this list
 
 -include $(bpf_objects:.o=.d) $(objects:.o=.d) $(wildcard $(BUILD)/tests/*.d)
 include tests/unit.mk
+include tests/bench.mk

@@ -87,17 +87,25 @@ struct histogram {
 	typeof((table).value) _r = ROW_OR_NULL(table, k); \
 	_r ? _r : ROW_OF_ZEROS(table); })
 
-/* The same for a key that begins with a struct who: a full table gives the group's row before that. */
+/*
+ * The same for a key that begins with a struct who: a full table gives the group's row before that.
+ * It is made along with the first row of any of its processes: in a full table it would find no room.
+ */
 #define WHO_ROW(table, k) ({ \
 	const typeof(*(table).key) *_w = (k); \
-	typeof((table).value) _r = ROW_OR_NULL(table, _w); \
+	typeof((table).value) _r = bpf_map_lookup_elem(&(table), _w); \
 	if (!_r) { \
 		typeof(*(table).key) _group = *_w; \
 		struct who *_who = (void *)&_group; \
+		typeof((table).value) _of_group; \
 		_who->pid = 0; \
 		__builtin_memset(_who->comm, 0, sizeof(_who->comm)); \
-		ADD(table##___lost, 1); \
-		_r = ROW_OR_NULL(table, &_group); \
+		_of_group = ROW_OR_NULL(table, &_group); \
+		_r = ROW_OR_NULL(table, _w); \
+		if (!_r) { \
+			ADD(table##___lost, 1); \
+			_r = _of_group; \
+		} \
 	} \
 	_r ? _r : ROW_OF_ZEROS(table); })
 
@@ -112,3 +120,4 @@ struct histogram {
 char LICENSE[] SEC("license") = "GPL";
 
 #pragma clang diagnostic error "-Wpadded" /* a hole in a key would split its row */
+#pragma clang diagnostic error "-Wincompatible-pointer-types" /* a key of another table */

@@ -51,6 +51,13 @@ int BPF_PROG(owner_of_new_socket, struct sock *sk, int from, int to)
 		remember_by_address(sk, from, to);
 		return 0;
 	}
+	if (from == TCP_SYN_RECV) {
+		/* a clone of its listener's owner, until the sweep finds who holds it */
+		owner = bpf_sk_storage_get(&shared_owners, sk, 0, 0);
+		if (owner)
+			owner->by_itself = false;
+		return 0;
+	}
 	if (from != TCP_CLOSE || (to != TCP_SYN_SENT && to != TCP_LISTEN))
 		return 0;
 	who_of_task(&fresh.who, bpf_get_current_task_btf());

@@ -22,6 +22,7 @@ typedef struct who process_t;
 const volatile bool node_cgroup_v1 = false; /* groups are the memory controller's, not v2's */
 const volatile __u64 node_start_ns = 0;	    /* CLOCK_MONOTONIC when the exporter started */
 const volatile __u32 node_shards = 1;	    /* a power of two */
+const volatile bool node_shard_per_cpu = false; /* no two CPUs have the same shard */
 
 /* The root group: the kernel's own work, and what no group is known for (kernfs numbers it 1). */
 #define CGROUP_ROOT  1

@@ -3,6 +3,9 @@
 
 #include <dirent.h>
 #include <errno.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,14 +86,21 @@ static int add_file(struct collectors *collectors, const char *path, bool truste
 		return -EINVAL;
 	}
 	name = object_name(path);
-	if (name && find(collectors, name)) {
+	if (!name) {
+		err = -ENOMEM;
+	} else if (!option_is_collector_name(name)) {
+		log_error("%s: the file's name is its collector's: expected NAME.bpf.o with a NAME of a-z, 0-9 "
+			  "and _, not dir; rename it", path);
+		err = -EINVAL;
+	} else if (find(collectors, name)) {
 		log_error("%s: there is a collector named %s already (%s); rename the file", path, name,
 			  find(collectors, name)->source ? find(collectors, name)->source : "built in");
-		bpf_object__close(object);
-		free(name);
-		return -EEXIST;
+		err = -EEXIST;
+	} else {
+		err = add(collectors, name, path, object);
+		object = NULL; /* taken */
 	}
-	err = name ? add(collectors, name, path, object) : -ENOMEM;
+	bpf_object__close(object);
 	free(name);
 	return err;
 }
@@ -170,7 +180,7 @@ int collectors_open(struct collectors *collectors, const struct options *options
 	int err = 0;
 
 	*collectors = (struct collectors){ 0 };
-	object_log_clear(); /* before libbpf speaks */
+	object_log_start();
 	collectors->kernel = btf__load_vmlinux_btf(); /* NULL is told at load: --list needs none */
 	if (libbpf_get_error(collectors->kernel))
 		collectors->kernel = NULL;
@@ -413,6 +423,7 @@ static void tell_facts(struct collector *c, const struct node_facts *facts)
 	bool *v1 = constant(c->object, "node_cgroup_v1", sizeof(*v1));
 	uint64_t *start = constant(c->object, "node_start_ns", sizeof(*start));
 	uint32_t *shards = constant(c->object, "node_shards", sizeof(*shards));
+	bool *per_cpu = constant(c->object, "node_shard_per_cpu", sizeof(*per_cpu));
 
 	if (v1)
 		*v1 = facts->cgroup_v1;
@@ -420,6 +431,8 @@ static void tell_facts(struct collector *c, const struct node_facts *facts)
 		*start = facts->start_ns;
 	if (shards)
 		*shards = facts->shards;
+	if (per_cpu)
+		*per_cpu = facts->shard_per_cpu;
 }
 
 /* The row that catches what finds no other (ROW_OF_ZEROS in bpf/metrics.bpf.h). */
@@ -519,9 +532,10 @@ static int load(struct collectors *collectors, struct collector *c, const struct
 	object_log_clear();
 	err = bpf_object__load(c->object);
 	if (err) {
+		const char *why = *object_verifier_log() ? object_verifier_log() : object_log();
+
 		snprintf(c->reason, sizeof(c->reason), "the kernel refuses it: %s%s%s", strerror(-err),
-			 *object_verifier_log() ? ": " : "",
-			 *object_verifier_log() ? object_verifier_log() : "");
+			 *why ? ": " : "", why);
 		return err;
 	}
 	share_maps(collectors, c);
@@ -579,7 +593,6 @@ static void load_one(struct collectors *collectors, struct collector *c, const s
 
 int collectors_load(struct collectors *collectors, const struct node_facts *facts)
 {
-	int running = 0;
 	bool storage;
 
 	if (!collectors->kernel) {
@@ -588,14 +601,27 @@ int collectors_load(struct collectors *collectors, const struct node_facts *fact
 		return -ENOENT;
 	}
 	storage = kernel_has_storage(collectors->kernel);
+	for (size_t i = 0; i < collectors->n; i++)
+		load_one(collectors, &collectors->list[i], facts, storage);
+	btf__free(collectors->kernel); /* 6 MB that nobody needs again */
+	collectors->kernel = NULL;
+#ifdef __GLIBC__
+	malloc_trim(0); /* nor what libbpf needed on the way: 20 MB, most of it below something that stays */
+#endif
+	return 0;
+}
+
+int collectors_settle(struct collectors *collectors)
+{
+	int running = 0;
+
 	for (size_t i = 0; i < collectors->n; i++) {
 		struct collector *c = &collectors->list[i];
 
-		load_one(collectors, c, facts, storage);
+		if (c->state == COLLECTOR_DOWN)
+			detach(c);
 		running += c->state <= COLLECTOR_PARTIAL && !collector_is_helper(c);
 	}
-	btf__free(collectors->kernel); /* 6 MB that nobody needs again */
-	collectors->kernel = NULL;
 	return running;
 }
 

@@ -61,6 +61,7 @@ struct node_facts {
 	bool cgroup_v1;
 	uint64_t start_ns;
 	uint32_t shards;
+	bool shard_per_cpu;
 };
 
 /*
@@ -72,9 +73,14 @@ int collectors_open(struct collectors *collectors, const struct options *options
 
 /*
  * Loads and attaches what is enabled; each failure is logged once and kept in the collector. Returns
- * the number of collectors with metrics that run, or -ENOENT (no BTF), after one line.
+ * 0, or -ENOENT (no BTF) after one line.
  */
 int collectors_load(struct collectors *collectors, const struct node_facts *facts);
+/*
+ * Once all stages have seen them: detaches what one of them put down (a metric that another collector
+ * has). Returns the number of collectors with metrics that run.
+ */
+int collectors_settle(struct collectors *collectors);
 void collectors_close(struct collectors *collectors);
 
 /* The descriptor of a shared map (bpf/who.bpf.h), or -1 when no loaded object declares it. */

@@ -36,22 +36,25 @@ static void read_mount(struct cgroup_mounts *found, char *v2, size_t v2_size, ch
 		snprintf(found->blkio, sizeof(found->blkio), "%s", point);
 }
 
-/* A folder that the user named: a v2 root, or one that holds the mounts of v1's controllers. */
-static void look_below(struct cgroup_mounts *found, char *v2, size_t v2_size, const char *folder)
+static bool is_cgroup(const char *folder, const char *below, const char *file)
 {
 	char path[300];
 
-	snprintf(path, sizeof(path), "%s/memory", folder);
-	if (!access(path, F_OK))
-		snprintf(found->main, sizeof(found->main), "%.248s", path);
-	snprintf(path, sizeof(path), "%s/blkio", folder);
-	if (!access(path, F_OK))
-		snprintf(found->blkio, sizeof(found->blkio), "%.249s", path);
-	snprintf(path, sizeof(path), "%s/unified", folder);
-	if (!access(path, F_OK))
-		snprintf(v2, v2_size, "%.247s", path);
-	else if (!*found->main)
-		snprintf(v2, v2_size, "%s", folder);
+	snprintf(path, sizeof(path), "%s%s/%s", folder, below, file);
+	return !access(path, F_OK);
+}
+
+/* A folder that the user named: a v2 root, or one that holds the mounts of v1's controllers. */
+static void look_below(struct cgroup_mounts *found, char *v2, size_t v2_size, const char *folder)
+{
+	if (is_cgroup(folder, "/memory", "cgroup.procs"))
+		snprintf(found->main, sizeof(found->main), "%.248s/memory", folder);
+	if (is_cgroup(folder, "/blkio", "cgroup.procs"))
+		snprintf(found->blkio, sizeof(found->blkio), "%.249s/blkio", folder);
+	if (is_cgroup(folder, "/unified", "cgroup.controllers"))
+		snprintf(v2, v2_size, "%.247s/unified", folder);
+	else if (is_cgroup(folder, "", "cgroup.controllers"))
+		snprintf(v2, v2_size, "%.255s", folder);
 }
 
 void cgroup_mounts_find(struct cgroup_mounts *mounts, const char *procfs, const char *cgroupfs)
@@ -69,6 +72,8 @@ void cgroup_mounts_find(struct cgroup_mounts *mounts, const char *procfs, const 
 			read_mount(mounts, v2, sizeof(v2), line);
 		if (file)
 			fclose(file);
+		else /* procfs is not where it should be: that costs no labels */
+			look_below(mounts, v2, sizeof(v2), "/sys/fs/cgroup");
 	}
 	if (*mounts->main)
 		mounts->mode = *v2 ? CGROUP_HYBRID : CGROUP_V1;
@@ -78,6 +83,7 @@ void cgroup_mounts_find(struct cgroup_mounts *mounts, const char *procfs, const 
 		snprintf(mounts->main, sizeof(mounts->main), "%s", v2);
 	}
 	if (mounts->mode == CGROUP_NONE)
-		log_warn("no cgroup hierarchy is mounted (looked in %s): groups are called (unknown)",
+		log_warn("no cgroup tree in %s: counts go on, groups are called (unknown); mount cgroup2, or "
+			 "give the folder where it is by --path.cgroupfs",
 			 cgroupfs ? cgroupfs : path);
 }

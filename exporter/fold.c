@@ -10,16 +10,17 @@
 #include "histogram.h"
 #include "label.h"
 
+#define MAX_KEY_WORDS 64
 #define WHO_SIZE 32 /* struct who of bpf/who.bpf.h: cgroup, pid, comm */
 #define WHO_PID	 8
 
 struct row {
 	struct row *next;
-	uint64_t hash;
+	uint32_t hash;
+	uint32_t idle; /* polls since it last grew */
 	struct group *group;
 	struct process *process;
-	uint32_t idle; /* polls since it last grew */
-	/* the key in words; what it held; a series per cell of its own level; one of the process level */
+	/* the key in words; what it held; a series per cell of its own level, one of the process level if any */
 	uint64_t data[];
 };
 
@@ -31,7 +32,7 @@ struct fold_table {
 	size_t key_words, value_words;
 	struct row **slots;
 	size_t nr_rows, nr_slots;
-	bool full_of_zeros; /* a key of zeros is the row that catches the overflow */
+	bool has_process;   /* some metric has series per process */
 };
 
 struct fold {
@@ -111,7 +112,6 @@ struct fold_table *fold_add_table(struct fold *fold, const struct table *table, 
 	t->table = table;
 	t->key_words = (table->key_size + 7) / 8;
 	t->value_words = table->value_size / 8;
-	t->full_of_zeros = !table_is_array(table);
 	t->nr_slots = 64;
 	t->slots = calloc(t->nr_slots, sizeof(*t->slots));
 	t->families = calloc(table->nr_metrics, sizeof(*t->families));
@@ -130,6 +130,7 @@ struct fold_table *fold_add_table(struct fold *fold, const struct table *table, 
 		    !(t->process_families[i] = add_family(fold, metric->process_family, metric,
 							  LEVEL_PROCESS, why, why_size)))
 			goto fail;
+		t->has_process |= t->process_families[i] != NULL;
 	}
 	t->next = fold->tables;
 	fold->tables = t;
@@ -209,11 +210,22 @@ static struct series *series_of(struct fold_table *t, struct row *row, const str
 
 /* ---- rows ---- */
 
-static struct row **find(const struct fold_table *t, const uint64_t *key, uint64_t hash)
+/* For the few words of a key and of most values a loop is half the work of memcmp(). */
+static bool same_words(const uint64_t *a, const uint64_t *b, size_t n)
+{
+	if (n > 8)
+		return !memcmp(a, b, n * 8);
+	for (size_t i = 0; i < n; i++)
+		if (a[i] != b[i])
+			return false;
+	return true;
+}
+
+static struct row **find(const struct fold_table *t, const uint64_t *key, uint32_t hash)
 {
 	struct row **at = &t->slots[hash & (t->nr_slots - 1)];
 
-	while (*at && ((*at)->hash != hash || memcmp((*at)->data, key, t->key_words * 8)))
+	while (*at && ((*at)->hash != hash || !same_words((*at)->data, key, t->key_words)))
 		at = &(*at)->next;
 	return at;
 }
@@ -237,7 +249,7 @@ static int rehash(struct fold_table *t)
 	return 0;
 }
 
-static struct row *row_new(struct fold_table *t, const uint64_t *key, uint64_t hash)
+static struct row *row_new(struct fold_table *t, const uint64_t *key, uint32_t hash)
 {
 	const struct table *table = t->table;
 	struct row *row, **at;
@@ -247,7 +259,7 @@ static struct row *row_new(struct fold_table *t, const uint64_t *key, uint64_t h
 	if (t->nr_rows >= t->nr_slots && rehash(t))
 		return NULL;
 	row = calloc(1, sizeof(*row) + (t->key_words + t->value_words) * 8 +
-				2 * table->nr_cells * sizeof(struct series *));
+				(1 + t->has_process) * table->nr_cells * sizeof(struct series *));
 	if (!row)
 		return NULL;
 	memcpy(row->data, key, t->key_words * 8);
@@ -273,18 +285,54 @@ static struct row *row_new(struct fold_table *t, const uint64_t *key, uint64_t h
 	return row;
 }
 
+/* The row adds to its series no more. What it counted stays; what a gauge held was true with the row. */
+static void leave_series(struct fold_table *t, struct row *row)
+{
+	for (size_t i = 0; i < (t->has_process ? 2 : 1) * t->table->nr_cells; i++) {
+		const struct cell *cell = &t->table->cells[i % t->table->nr_cells];
+		struct series **series = &row_series(t, row)[i]; /* those of the process level follow */
+
+		if (!*series)
+			continue;
+		(*series)->rows--;
+		if (cell->metric->kind == METRIC_GAUGE)
+			(*series)->value -= row_last(t, row)[cell->word];
+		*series = NULL;
+	}
+	for (size_t i = 0; i < t->table->nr_cells; i++)
+		if (t->table->cells[i].metric->kind == METRIC_GAUGE)
+			row_last(t, row)[t->table->cells[i].word] = 0;
+}
+
+/*
+ * A row may be read before its cgroup was walked, and a cgroup be renamed: what it counts from here
+ * on belongs to the group that its cgroup has now. One that is gone keeps the group it had.
+ */
+static void row_regroup(struct fold_table *t, struct row *row)
+{
+	struct groups *groups = t->fold->config.groups;
+	struct group *group;
+	uint64_t id;
+
+	if (!row->group)
+		return;
+	memcpy(&id, (const char *)row->data + t->table->cgroup_at, sizeof(id));
+	group = groups_find(groups, id);
+	if (group == row->group || !group->live)
+		return;
+	leave_series(t, row);
+	group_get(group);
+	group_put(groups, row->group);
+	row->group = group;
+}
+
 static void row_forget(struct fold_table *t, struct row **at)
 {
 	struct row *row = *at;
 
 	*at = row->next;
 	t->nr_rows--;
-	for (size_t i = 0; i < t->table->nr_cells; i++) {
-		if (row_series(t, row)[i])
-			row_series(t, row)[i]->rows--;
-		if (row_process_series(t, row)[i])
-			row_process_series(t, row)[i]->rows--;
-	}
+	leave_series(t, row);
 	group_put(t->fold->config.groups, row->group);
 	processes_put(t->fold->config.processes, row->process);
 	free(row);
@@ -300,7 +348,7 @@ static bool cell_grew(const struct cell *cell, const uint64_t *now, const uint64
 {
 	size_t n = cell->metric->kind == METRIC_HISTOGRAM ? HIST_SLOTS + 1 : 1;
 
-	return memcmp(now + cell->word, last + cell->word, n * sizeof(*now));
+	return !same_words(now + cell->word, last + cell->word, n);
 }
 
 static void add_growth(struct series *series, const struct cell *cell, const uint64_t *now,
@@ -351,26 +399,23 @@ static bool is_unnamed(const struct fold_table *t, const uint64_t *key)
 	return true;
 }
 
-int fold_row(struct fold_table *t, const void *key, const uint64_t *value)
+/* `words` is the key, padded with zeros to whole words. */
+static int fold_words(struct fold_table *t, const uint64_t *words, uint32_t hash, const uint64_t *value)
 {
 	bool all = table_is_array(t->table);
-	uint64_t words[64] = { 0 }, hash;
 	struct row *row, **at;
 	uint64_t *last;
 
-	if (t->key_words > sizeof(words) / sizeof(*words))
-		return -E2BIG;
-	memcpy(words, key, t->table->key_size);
-	hash = hash_bytes(words, t->key_words * 8);
 	at = find(t, words, hash);
 	row = *at ? *at : row_new(t, words, hash);
 	if (!row)
 		return -ENOMEM;
 	last = row_last(t, row);
-	if (!memcmp(last, value, t->value_words * 8)) {
+	if (same_words(last, value, t->value_words)) {
 		row->idle++;
 		return all && !is_unnamed(t, words) ? find_series(t, row, value, true) : 0;
 	}
+	row_regroup(t, row);
 	if (find_series(t, row, value, all))
 		return -ENOMEM;
 	for (size_t i = 0; i < t->table->nr_cells; i++) {
@@ -378,7 +423,7 @@ int fold_row(struct fold_table *t, const void *key, const uint64_t *value)
 
 		if (row_series(t, row)[i])
 			add_growth(row_series(t, row)[i], cell, value, last);
-		if (row_process_series(t, row)[i])
+		if (t->has_process && row_process_series(t, row)[i])
 			add_growth(row_process_series(t, row)[i], cell, value, last);
 	}
 	memcpy(last, value, t->value_words * 8);
@@ -388,15 +433,81 @@ int fold_row(struct fold_table *t, const void *key, const uint64_t *value)
 	return 0;
 }
 
+/* A key in whole words, the last one padded. */
+static const uint64_t *key_in_words(const struct fold_table *t, uint64_t *words, const void *key)
+{
+	size_t size = t->table->key_size;
+
+	if (!(size % 8) && !((uintptr_t)key % 8))
+		return key;
+	words[t->key_words - 1] = 0;
+	memcpy(words, key, size);
+	return words;
+}
+
+int fold_row(struct fold_table *t, const void *key, const uint64_t *value)
+{
+	uint64_t words[MAX_KEY_WORDS];
+
+	if (t->key_words > MAX_KEY_WORDS)
+		return -E2BIG;
+	key = key_in_words(t, words, key);
+	return fold_words(t, key, hash_bytes(key, t->key_words * 8), value);
+}
+
+/*
+ * Rows lie all over the memory and a table has more than the cache holds: so each step is made for a
+ * few rows before the next, and what it asks memory for arrives meanwhile.
+ */
+int fold_batch(struct fold_table *t, size_t n, const void *keys, const uint64_t *values)
+{
+	size_t key_size = t->table->key_size;
+	const char *key = keys;
+	uint64_t words[MAX_KEY_WORDS];
+	uint32_t hashes[32];
+	int err = t->key_words > MAX_KEY_WORDS ? -E2BIG : 0;
+
+	for (size_t some; n && !err; n -= some, key += some * key_size, values += some * t->value_words) {
+		some = n < 32 ? n : 32;
+		for (size_t i = 0; i < some; i++) {
+			hashes[i] = hash_bytes(key_in_words(t, words, key + i * key_size), t->key_words * 8);
+			__builtin_prefetch(&t->slots[hashes[i] & (t->nr_slots - 1)]);
+		}
+		for (size_t i = 0; i < some; i++) {
+			const struct row *row = t->slots[hashes[i] & (t->nr_slots - 1)];
+
+			__builtin_prefetch(row);
+			__builtin_prefetch((const char *)row + 64);
+		}
+		for (size_t i = 0; i < some; i++) {
+			struct row *row = t->slots[hashes[i] & (t->nr_slots - 1)];
+
+			if (!row)
+				continue;
+			__builtin_prefetch(row_series(t, row)[0]);
+			if (t->has_process)
+				__builtin_prefetch(row_process_series(t, row)[0]);
+		}
+		for (size_t i = 0; i < some && !err; i++) {
+			err = fold_words(t, key_in_words(t, words, key + i * key_size), hashes[i],
+					 values + i * t->value_words);
+		}
+	}
+	return err;
+}
+
+/* The cgroup decides, not its group: a unit lives on while its cgroups come and go. */
 static bool may_leave(const struct fold_table *t, const struct row *row)
 {
 	static const uint64_t zeros[64];
+	uint64_t id;
 
 	if (row->idle < 2 || table_is_array(t->table) || !memcmp(row->data, zeros, t->key_words * 8))
 		return false;
 	if (row->process && row->process->dead_ns)
 		return true;
-	return row->group && !row->group->live;
+	memcpy(&id, (const char *)row->data + t->table->cgroup_at, sizeof(id));
+	return !groups_exists(t->fold->config.groups, id);
 }
 
 void fold_dead_rows(struct fold_table *t, bool (*reap)(struct fold_table *table, const void *key, void *arg),
@@ -477,9 +588,9 @@ static void expire_family(struct family *family, void *arg)
 
 	for (size_t i = 0, n = family->nr_series; i < n; i++) {
 		struct series *series = family->series[i];
-		struct group *group = series->lines ? series->group : NULL;
+		struct group *group = series->group;
 
-		if (!series->lines || series->rows || !group)
+		if (series->index == SERIES_REMOVED || series->rows || !group)
 			continue;
 		if (series->process) {
 			if (!series->process->dead_ns ||

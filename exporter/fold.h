@@ -46,6 +46,9 @@ struct fold_table *fold_add_table(struct fold *fold, const struct table *table, 
  * nothing is lost then: the growth is still there at the next poll. */
 int fold_row(struct fold_table *table, const void *key, const uint64_t *value);
 
+/* The same for `n` rows, whose keys and values lie one after the other; ends at the first that fails. */
+int fold_batch(struct fold_table *table, size_t n, const void *keys, const uint64_t *values);
+
 /*
  * Calls `reap` with the key of each row that may leave its table: of a dead process or a removed
  * group, unchanged for two polls. When it returns true the row is forgotten; `reap` has folded its

@@ -2,6 +2,7 @@
 #include "label.h"
 
 #include <arpa/inet.h>
+#include <limits.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -129,15 +130,15 @@ static void decode_ipv6(const struct label *label, const void *key, struct buffe
 /* Programs keep errnos as they find them, negative or positive. */
 static void decode_errno(const struct label *label, const void *key, struct buffer *out)
 {
-	int v = abs((int)integer(label, key));
-	const char *name = strerrorname_np(v);
+	int64_t v = llabs(integer(label, key)); /* wider than it: the least int has no absolute value */
+	const char *name = v <= INT_MAX ? strerrorname_np(v) : NULL;
 
 	if (!v)
 		buffer_printf(out, "none");
 	else if (name)
 		buffer_printf(out, "%s", name);
 	else
-		buffer_printf(out, "unknown_%d", v);
+		buffer_printf(out, "unknown_%lld", (long long)v);
 }
 
 static void decode_signal(const struct label *label, const void *key, struct buffer *out)

@@ -1,21 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "label_cgroup.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "cgroup_tree.h"
 #include "hash.h"
 #include "label.h"
 #include "log.h"
-
-/* Deeper trees than any runtime makes; bounds the walk's stack of descriptors. */
-#define MAX_DEPTH 64
 
 struct cgroup {
 	uint64_t id;
@@ -33,56 +27,10 @@ struct groups {
 	size_t nr_cgroups, size;
 	struct group *by_labels[1024];
 	struct group *removed, *unknown, *overflow;
-	uint32_t walk;
+	uint32_t walk, last_look;
+	uint64_t now_ns; /* of this walk */
 	int failed; /* errno of the last walk, so that it is logged once */
 };
-
-/* ---- the labels of a path ---- */
-
-static bool ends_with(const char *text, size_t len, const char *suffix)
-{
-	size_t n = strlen(suffix);
-
-	return len > n && !memcmp(text + len - n, suffix, n);
-}
-
-/* The unit a path belongs to: its last one, but a user's own manager owns all that it starts. */
-static const char *unit_of_path(const char *path, size_t *len)
-{
-	static const char *const suffixes[] = { ".service", ".scope", ".mount", ".socket" };
-	const char *unit = NULL;
-
-	for (const char *element = path; *element;) {
-		size_t n = strcspn(element, "/");
-
-		for (size_t i = 0; i < sizeof(suffixes) / sizeof(*suffixes); i++)
-			if (ends_with(element, n, suffixes[i])) {
-				unit = element;
-				*len = n;
-			}
-		if (unit == element && !strncmp(element, "user@", 5))
-			break;
-		element += n + !!element[n];
-	}
-	return unit;
-}
-
-/* The one place that names a group. Sources are tried in order; the last one always answers. */
-void group_labels_of_path(struct buffer *out, const char *path)
-{
-	size_t len = 0;
-	const char *unit = unit_of_path(path, &len);
-
-	if (unit)
-		label_add(out, "unit", unit, len);
-	else
-		label_add(out, "cgroup", path, strlen(path));
-}
-
-bool path_is_pod(const char *path)
-{
-	return strstr(path, "kubepods") && (strstr(path, "/pod") || strstr(path, "-pod"));
-}
 
 /* ---- the tables ---- */
 
@@ -174,7 +122,37 @@ static int add(struct groups *groups, uint64_t id, const char *path)
 
 static void forget_if_unused(struct groups *groups, struct group *group);
 
-static void drop_unseen(struct groups *groups, uint64_t now_ns)
+static void leave_group(struct groups *groups, struct group *group)
+{
+	if (!--group->live)
+		group->gone_ns = groups->now_ns;
+	forget_if_unused(groups, group);
+}
+
+/* One that the walk met before. On v1 it may have another name by now. */
+static int meet_again(struct groups *groups, struct cgroup *cgroup, const char *path)
+{
+	struct group *group = group_of_path(groups, path);
+	bool is_pod = path_is_pod(path);
+
+	if (!group)
+		return -ENOMEM;
+	cgroup->seen = groups->walk;
+	if (group != cgroup->group) {
+		group->live++;
+		group->gone_ns = 0;
+		leave_group(groups, cgroup->group);
+		cgroup->group = group;
+	}
+	if (is_pod != cgroup->is_pod && groups->listener) {
+		groups->listener(cgroup->id, cgroup->is_pod, false, groups->arg);
+		groups->listener(cgroup->id, is_pod, true, groups->arg);
+	}
+	cgroup->is_pod = is_pod;
+	return 0;
+}
+
+static void drop_unseen(struct groups *groups)
 {
 	for (size_t i = 0; i < groups->size; i++)
 		for (struct cgroup **at = &groups->cgroups[i], *cgroup; (cgroup = *at);) {
@@ -184,76 +162,46 @@ static void drop_unseen(struct groups *groups, uint64_t now_ns)
 			}
 			*at = cgroup->next;
 			groups->nr_cgroups--;
-			if (!--cgroup->group->live)
-				cgroup->group->gone_ns = now_ns;
-			forget_if_unused(groups, cgroup->group);
+			leave_group(groups, cgroup->group);
 			if (groups->listener)
 				groups->listener(cgroup->id, cgroup->is_pod, false, groups->arg);
 			free(cgroup);
 		}
 }
 
-/* ---- the walk ---- */
+/* ---- the trees ---- */
 
-struct walker {
+struct visit {
 	struct groups *groups;
 	uint64_t flag; /* CGROUP_BLKIO or 0 */
-	char path[4096];
 };
 
-/* `fd` is a cgroup's directory, closed here; its path is walker->path[0 .. len). */
-static int walk(struct walker *w, int fd, size_t len, int depth)
+static int meet(uint64_t id, const char *path, void *arg)
 {
-	struct cgroup *known;
-	struct dirent *entry;
-	struct stat st;
-	DIR *dir;
-	int err = 0;
+	const struct visit *visit = arg;
+	struct cgroup *known = *find(visit->groups, id | visit->flag);
 
-	if (fstat(fd, &st) || !(dir = fdopendir(fd))) {
-		err = -errno;
-		close(fd);
-		return err;
-	}
-	known = *find(w->groups, st.st_ino | w->flag);
-	if (known)
-		known->seen = w->groups->walk;
-	else
-		err = add(w->groups, st.st_ino | w->flag, len ? w->path : "/");
-	while (!err && depth < MAX_DEPTH && (entry = readdir(dir))) {
-		size_t n = strlen(entry->d_name);
-		int child;
-
-		if (entry->d_type != DT_DIR || entry->d_name[0] == '.' || len + n + 2 > sizeof(w->path))
-			continue;
-		child = openat(dirfd(dir), entry->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-		if (child < 0)
-			continue; /* removed meanwhile */
-		w->path[len] = '/';
-		memcpy(w->path + len + 1, entry->d_name, n + 1);
-		if (walk(w, child, len + 1 + n, depth + 1) == -ENOMEM)
-			err = -ENOMEM;
-		w->path[len] = 0;
-	}
-	closedir(dir);
-	return err;
+	return known ? meet_again(visit->groups, known, path) : add(visit->groups, id | visit->flag, path);
 }
 
 static int walk_root(struct groups *groups, const char *root, uint64_t flag)
 {
-	struct walker w = { .groups = groups, .flag = flag };
-	int fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct visit visit = { groups, flag };
 
-	return fd < 0 ? -errno : walk(&w, fd, 0, 0);
+	return cgroup_tree_walk(root, meet, &visit);
 }
 
 int groups_walk(struct groups *groups, uint64_t now_ns)
 {
-	int err = -ENOENT;
+	int err;
 
+	if (!groups->mounts.main[0]) {
+		groups->failed = ENOENT; /* cgroup_mounts_find() said it */
+		return -ENOENT;
+	}
 	groups->walk++;
-	if (groups->mounts.main[0])
-		err = walk_root(groups, groups->mounts.main, 0);
+	groups->now_ns = now_ns;
+	err = walk_root(groups, groups->mounts.main, 0);
 	if (!err && groups->mounts.blkio[0])
 		err = walk_root(groups, groups->mounts.blkio, CGROUP_BLKIO);
 	if (err) {
@@ -264,8 +212,27 @@ int groups_walk(struct groups *groups, uint64_t now_ns)
 		return err;
 	}
 	groups->failed = 0;
-	drop_unseen(groups, now_ns);
+	drop_unseen(groups);
 	return groups->nr_cgroups;
+}
+
+/*
+ * An id that the last walk did not meet: a cgroup made since, or one that is gone. Its file handle
+ * tells; without the capability for that (CAP_DAC_READ_SEARCH) one more walk does, once per walk, as
+ * ids of the dead may come back many times.
+ */
+static struct cgroup *look_up(struct groups *groups, uint64_t id)
+{
+	const char *root = id & CGROUP_BLKIO ? groups->mounts.blkio : groups->mounts.main;
+	char path[4096];
+	int err = *root ? cgroup_tree_path(root, id & ~CGROUP_BLKIO, path, sizeof(path)) : -ENOENT;
+
+	if (!err)
+		add(groups, id, path);
+	else if (err != -ENOENT && groups->last_look != groups->walk &&
+		 groups_walk(groups, groups->now_ns) >= 0)
+		groups->last_look = groups->walk;
+	return *find(groups, id);
 }
 
 /* ---- the rest ---- */
@@ -319,9 +286,16 @@ struct group *groups_find(struct groups *groups, uint64_t id)
 	if (!id)
 		return groups->overflow;
 	cgroup = *find(groups, id);
+	if (!cgroup && !groups->failed)
+		cgroup = look_up(groups, id);
 	if (cgroup)
 		return cgroup->group;
 	return groups->failed ? groups->unknown : groups->removed;
+}
+
+bool groups_exists(struct groups *groups, uint64_t id)
+{
+	return *find(groups, id);
 }
 
 struct group *groups_removed(struct groups *groups)

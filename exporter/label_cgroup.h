@@ -57,6 +57,8 @@ int groups_walk(struct groups *groups, uint64_t now_ns);
  * "(removed)", without a readable tree to "(unknown)", id 0 to "(overflow)".
  */
 struct group *groups_find(struct groups *groups, uint64_t id);
+/* Whether the last walk met a cgroup of that id. */
+bool groups_exists(struct groups *groups, uint64_t id);
 struct group *groups_removed(struct groups *groups);
 
 /* Calls `each` for every group that has a live cgroup. */

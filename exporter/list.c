@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "list.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <bpf/libbpf.h>
 
 #include "label.h"
+#include "log.h"
 
 static const char *const kind_names[] = { "counter", "gauge", "histogram" };
 
@@ -101,6 +104,60 @@ static void list(struct listing *listing, const struct collectors *collectors, s
 		heading(listing, "the exporter itself", first);
 		families_each(own, print_own, listing);
 	}
+}
+
+/* ---- is each metric declared once? ---- */
+
+struct declared {
+	const struct collector *collector;
+	const char *twice; /* the first metric that two tables have, */
+	const char *owner; /* and the collector that has it already */
+	struct names {
+		const char *name, *collector;
+	} *names;
+	size_t n;
+	bool failed;
+};
+
+static void declare(const struct table *table, const struct metric *metric, const char *name,
+		    enum level level, void *arg)
+{
+	struct declared *d = arg;
+	struct names *bigger;
+
+	(void)table;
+	(void)metric;
+	(void)level;
+	for (size_t i = 0; i < d->n && !d->twice; i++)
+		if (!strcmp(d->names[i].name, name)) {
+			d->twice = name;
+			d->owner = d->names[i].collector;
+		}
+	bigger = reallocarray(d->names, d->n + 1, sizeof(*bigger));
+	if (!bigger) {
+		d->failed = true;
+		return;
+	}
+	d->names = bigger;
+	d->names[d->n++] = (struct names){ name, d->collector->name };
+}
+
+int list_duplicates(const struct collectors *collectors)
+{
+	struct declared d = { 0 };
+
+	for (size_t i = 0; i < collectors->n && !d.twice; i++) {
+		d.collector = &collectors->list[i];
+		for (size_t k = 0; k < d.collector->schema.nr_tables; k++)
+			schema_families(&d.collector->schema.tables[k], declare, &d);
+	}
+	free(d.names);
+	if (d.failed)
+		log_error("out of memory");
+	if (d.twice)
+		log_error("%s: %s is a metric of collector %s already; rename the table or the member",
+			  d.collector->source ? d.collector->source : d.collector->name, d.twice, d.owner);
+	return d.failed ? -ENOMEM : d.twice ? -EEXIST : 0;
 }
 
 void list_text(FILE *out, const struct collectors *collectors, struct families *own)

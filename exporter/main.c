@@ -50,6 +50,10 @@ struct exporter {
 	struct serve *serve;
 	uint64_t polls_missed;
 	int signals, timer, wanted; /* descriptors of the loop; `wanted`: a scrape asks for a poll */
+	pthread_mutex_t lock;	    /* for the next four */
+	pthread_cond_t polled;
+	uint64_t polls_begun, polls_done;
+	bool ending;
 };
 
 /* ---- attach ---- */
@@ -69,27 +73,54 @@ static void tell_pods(uint64_t id, bool is_pod, bool added, void *arg)
 		bpf_map_delete_elem(fd, &id);
 }
 
-static uint32_t shards(void)
+/* How many numbers CPUs may have: one more than the highest, as the list may have holes; 0: not known. */
+static unsigned int cpu_numbers(const char *sysfs)
 {
-	long cpus = sysconf(_SC_NPROCESSORS_CONF);
-	uint32_t n = 1;
+	char path[512], list[4096], *last = NULL;
+	FILE *file;
 
-	while (n < MAX_SHARDS && (long)n < cpus)
-		n *= 2;
-	return n;
+	snprintf(path, sizeof(path), "%s/devices/system/cpu/possible", sysfs);
+	file = fopen(path, "re");
+	if (file && fgets(list, sizeof(list), file)) /* "0-3,8-11" */
+		for (last = list + strcspn(list, "\n"); last > list && last[-1] >= '0' && last[-1] <= '9';)
+			last--;
+	if (file)
+		fclose(file);
+	return last && *last >= '0' && *last <= '9' ? strtoul(last, NULL, 10) + 1 : 0;
 }
 
+static void choose_shards(struct node_facts *facts, const char *sysfs)
+{
+	unsigned int cpus = cpu_numbers(sysfs);
+
+	facts->shards = 1;
+	while (facts->shards < MAX_SHARDS && facts->shards < cpus)
+		facts->shards *= 2;
+	facts->shard_per_cpu = cpus && facts->shards >= cpus;
+}
+
+static bool all_off(const struct collectors *collectors)
+{
+	for (size_t i = 0; i < collectors->n; i++)
+		if (!collector_is_helper(&collectors->list[i]) &&
+		    collectors->list[i].state != COLLECTOR_OFF)
+			return false;
+	return true;
+}
+
+/* Returns how many collectors run; when it is none, a line said so. */
 static int start_collectors(struct exporter *x)
 {
-	struct node_facts facts = { .start_ns = monotonic_ns(), .shards = shards() };
+	struct node_facts facts = { .start_ns = monotonic_ns() };
 	struct fold_config config;
-	int running;
+	int err, running;
 
+	choose_shards(&facts, x->options.sysfs);
 	cgroup_mounts_find(&x->mounts, x->options.procfs, x->options.cgroupfs);
 	facts.cgroup_v1 = x->mounts.mode == CGROUP_V1 || x->mounts.mode == CGROUP_HYBRID;
-	running = collectors_load(&x->collectors, &facts);
-	if (running < 0)
-		return running;
+	err = collectors_load(&x->collectors, &facts);
+	if (err)
+		return err;
 	x->groups = groups_new(&x->mounts, tell_pods, x);
 	x->processes = processes_new(x->options.procfs);
 	config = (struct fold_config){ .families = x->families,
@@ -103,6 +134,11 @@ static int start_collectors(struct exporter *x)
 		log_error("out of memory");
 		return -ENOMEM;
 	}
+	running = collectors_settle(&x->collectors);
+	if (!running)
+		log_error(all_off(&x->collectors) ?
+				  "every collector is switched off: nothing to count; leave out a --no-collector flag" :
+				  "no collector runs: nothing to count; the lines above say why");
 	self_describe(x->self, &x->collectors, &x->mounts, x->options.procfs);
 	return running;
 }
@@ -138,26 +174,59 @@ static void poll_once(struct exporter *x)
 				    .polls_missed = x->polls_missed,
 				    .procfs = x->options.procfs };
 
+	pthread_mutex_lock(&x->lock);
+	x->polls_begun++;
+	pthread_mutex_unlock(&x->lock);
 	poller_run(&x->poller, monotonic_ns());
 	if (x->serve)
 		serve_stats(x->serve, &stats);
 	self_update(x->self, &input);
 	publish(x);
+	pthread_mutex_lock(&x->lock);
+	x->polls_done = x->polls_begun;
+	pthread_cond_broadcast(&x->polled);
+	pthread_mutex_unlock(&x->lock);
 }
 
 /* ---- the loop ---- */
 
-/* In the HTTP thread, with --ebpf-probe-interval=0: asks for a poll and waits for its snapshot. */
+/*
+ * In the HTTP thread, with --ebpf-probe-interval=0: waits for a poll that begins after the scrape. One
+ * that runs already may have read its tables before what the scraper has just seen happen.
+ */
 static void poll_for_scrape(void *arg)
 {
 	struct exporter *x = arg;
-	struct snapshot *now = snapshot_acquire(x->store);
-	uint64_t generation = now ? now->generation : 0, one = 1;
+	uint64_t until = monotonic_ns() + SCRAPE_WAIT_NS, begun, one = 1;
+	struct timespec deadline = { until / 1000000000, until % 1000000000 };
 
-	if (now)
-		snapshot_release(x->store, now);
-	if (write(x->wanted, &one, sizeof(one)) == sizeof(one))
-		snapshot_wait_newer(x->store, generation, monotonic_ns() + SCRAPE_WAIT_NS);
+	pthread_mutex_lock(&x->lock);
+	begun = x->polls_begun;
+	if (!x->ending && write(x->wanted, &one, sizeof(one)) == sizeof(one))
+		while (!x->ending && x->polls_done <= begun)
+			if (pthread_cond_timedwait(&x->polled, &x->lock, &deadline))
+				break;
+	pthread_mutex_unlock(&x->lock);
+}
+
+/* Nobody polls any more: scrapes that wait get the last snapshot, and the end does not wait for them. */
+static void end_polling(struct exporter *x)
+{
+	pthread_mutex_lock(&x->lock);
+	x->ending = true;
+	pthread_cond_broadcast(&x->polled);
+	pthread_mutex_unlock(&x->lock);
+}
+
+static void init_lock(struct exporter *x)
+{
+	pthread_condattr_t attr;
+
+	pthread_mutex_init(&x->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&x->polled, &attr);
+	pthread_condattr_destroy(&attr);
 }
 
 static int open_loop(struct exporter *x)
@@ -210,7 +279,7 @@ static void loop(struct exporter *x)
 
 /* ---- the actions ---- */
 
-static int start_serving(struct exporter *x)
+static int open_sockets(struct exporter *x)
 {
 	uint64_t interval = x->options.probe_interval_ns;
 	struct serve_config config = {
@@ -225,8 +294,21 @@ static int start_serving(struct exporter *x)
 		.stale_after_ns = interval ? 10 * interval + 10000000000ULL : 0,
 	};
 
-	x->serve = serve_start(&config);
+	x->serve = serve_open(&config);
 	return x->serve ? 0 : -errno;
+}
+
+/* The first address, as its user wrote it: there may be no other that answers. */
+static void say_where(const struct exporter *x, int running)
+{
+	const char *address = x->options.listen[0], *path = x->options.telemetry_path;
+	const char *host = *address == ':' ? "localhost" : address;
+	int len = *address == ':' ? (int)strlen(host) : (int)(strrchr(address, ':') - address);
+	unsigned int port = serve_port(x->serve, 0);
+
+	log_info("%d collectors run; metrics on http://%.*s:%u%s", running, len, host, port, path);
+	log_info("try: curl -s %s%.*s:%u%s%s | grep ^ebpf_", *host == '[' ? "'" : "", len, host, port, path,
+		 *host == '[' ? "'" : "");
 }
 
 static int run_server(struct exporter *x)
@@ -234,24 +316,23 @@ static int run_server(struct exporter *x)
 	int err = open_loop(x), running;
 
 	if (!err)
-		err = start_serving(x);
+		err = open_sockets(x);
 	if (err)
 		return err;
 	running = start_collectors(x);
-	if (running <= 0) {
-		if (!running)
-			log_error("no collector runs; see above, and --check for each one's state");
+	if (running <= 0)
 		return running ? running : -ENOENT;
-	}
 	err = privilege_drop();
 	if (err)
 		log_warn("cannot give up privileges: %s", strerror(-err));
 	poll_once(x);
+	err = serve_run(x->serve); /* not before: a thread would keep the privileges */
+	if (err)
+		return err;
 	notify_ready();
-	log_info("%d collectors run; metrics on http://localhost:%u%s", running, serve_port(x->serve, 0),
-		 x->options.telemetry_path);
-	log_info("try: curl -s localhost:%u%s | grep ^ebpf_", serve_port(x->serve, 0), x->options.telemetry_path);
+	say_where(x, running);
 	loop(x);
+	end_polling(x);
 	return 0;
 }
 
@@ -283,9 +364,11 @@ static int run_once(struct exporter *x)
 	if (!snapshot)
 		return -ENOMEM;
 	render_text(&out, snapshot);
-	if (out.failed || fwrite(out.data, 1, out.len, stdout) != out.len || fflush(stdout)) {
-		log_error("cannot write the exposition: %m");
-		err = -EIO;
+	if (out.failed) {
+		log_error("out of memory");
+		err = -ENOMEM;
+	} else {
+		fwrite(out.data, 1, out.len, stdout); /* main() looks whether it could be written */
 	}
 	snapshot_release(x->store, snapshot);
 	buffer_free(&out);
@@ -295,7 +378,10 @@ static int run_once(struct exporter *x)
 static int run_list(struct exporter *x)
 {
 	struct families *own = x->options.nr_files ? NULL : x->families;
+	int err = list_duplicates(&x->collectors);
 
+	if (err)
+		return err;
 	if (x->options.action == ACTION_LIST_MARKDOWN)
 		list_markdown(stdout, &x->collectors, own);
 	else
@@ -357,6 +443,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	log_setup(x.options.log_level, x.options.log_format);
+	init_lock(&x);
 	switch (x.options.action) {
 	case ACTION_HELP:
 		options_help(stdout);
@@ -369,6 +456,10 @@ int main(int argc, char **argv)
 		break;
 	default:
 		err = act(&x);
+	}
+	if (fflush(stdout) || ferror(stdout)) {
+		log_error("cannot write to the standard output: %m");
+		err = -EIO;
 	}
 	exporter_close(&x);
 	return err ? 1 : 0;

@@ -18,8 +18,8 @@
 
 #define MAX_SIZE (16 << 20) /* a hundred times the largest object here; bounds what a wrong file costs */
 
-/* libbpf's print callback has no argument, so its last words wait here. Only one thread loads. */
-static char last_warning[512], last_verifier[512];
+/* libbpf's print callback has no argument, so its words wait here. Only one thread loads. */
+static char first_warning[512], last_verifier[512];
 
 static void keep_line(char *out, size_t size, const char *text, size_t len)
 {
@@ -29,38 +29,64 @@ static void keep_line(char *out, size_t size, const char *text, size_t len)
 	out[len] = 0;
 }
 
-/* Of the verifier's log the last line before "processed N insns" says what it refused. */
+static bool starts_with(const char *text, const char *prefix)
+{
+	return !strncmp(text, prefix, strlen(prefix));
+}
+
+/*
+ * Of the verifier's log the last line before "processed N insns" says what it refused; after
+ * "infinite loop detected" come two with the registers.
+ */
 static void keep_verifier_line(const char *log)
 {
 	const char *end = strstr(log, "\nprocessed "), *line = end;
 
-	if (!end)
-		return;
-	while (line > log && line[-1] != '\n')
-		line--;
-	keep_line(last_verifier, sizeof(last_verifier), line, end - line);
+	while (line) {
+		for (line = end; line > log && line[-1] != '\n';)
+			line--;
+		if (line == log || !(starts_with(line, "cur state:") || starts_with(line, "old state:")))
+			break;
+		end = line - 1;
+	}
+	if (line)
+		keep_line(last_verifier, sizeof(last_verifier), line, end - line);
 }
 
-static int print(enum libbpf_print_level level, const char *format, va_list args)
+/* What names a map or a program is nearer to the fault than what libbpf tried before. */
+static bool names_part(const char *warning)
+{
+	return starts_with(warning, "map '") || starts_with(warning, "prog '");
+}
+
+__attribute__((format(printf, 2, 0))) static int print(enum libbpf_print_level level,
+						       const char *format, va_list args)
 {
 	char *text = NULL;
+	const char *what;
 	size_t len;
 
 	if (level == LIBBPF_DEBUG || vasprintf(&text, format, args) < 0)
 		return 0;
 	len = strcspn(text, "\n");
+	what = starts_with(text, "libbpf: ") ? text + 8 : text;
 	if (strstr(text, "BEGIN PROG LOAD LOG"))
 		keep_verifier_line(text);
-	else if (level == LIBBPF_WARN)
-		keep_line(last_warning, sizeof(last_warning), text, len);
+	else if (level == LIBBPF_WARN && (!*first_warning || (names_part(what) && !names_part(first_warning))))
+		keep_line(first_warning, sizeof(first_warning), what, len - (what - text));
 	log_debug("%.*s", (int)len, text);
 	free(text);
 	return 0;
 }
 
+void object_log_start(void)
+{
+	libbpf_set_print(print);
+}
+
 const char *object_log(void)
 {
-	return last_warning;
+	return first_warning;
 }
 
 const char *object_verifier_log(void)
@@ -70,8 +96,7 @@ const char *object_verifier_log(void)
 
 void object_log_clear(void)
 {
-	libbpf_set_print(print);
-	last_warning[0] = last_verifier[0] = 0;
+	first_warning[0] = last_verifier[0] = 0;
 }
 
 /* libbpf's own errors for these say "Invalid argument" at best. */
@@ -121,7 +146,7 @@ struct bpf_object *object_open_bytes(const char *name, const void *data, size_t 
 	return object;
 }
 
-/* Whoever can write the file, or swap it in its folder, would run programs in the kernel. */
+/* Whoever can write the file, or swap it (or what a link leads to) in its folder, would run programs in the kernel. */
 static bool only_root_writes(const struct stat *st)
 {
 	return !st->st_uid && !(st->st_mode & (S_IWGRP | S_IWOTH));
@@ -129,12 +154,14 @@ static bool only_root_writes(const struct stat *st)
 
 static bool is_trusted(const char *path, const struct stat *file)
 {
-	char *copy = strdup(path);
-	struct stat folder;
-	bool trusted = copy && !stat(dirname(copy), &folder) && only_root_writes(file) &&
-		       only_root_writes(&folder);
+	char *copy = strdup(path), *real = realpath(path, NULL);
+	struct stat folder, real_folder;
+	bool trusted = copy && real && only_root_writes(file) && !stat(dirname(copy), &folder) &&
+		       only_root_writes(&folder) && !stat(dirname(real), &real_folder) &&
+		       only_root_writes(&real_folder);
 
 	free(copy);
+	free(real);
 	return trusted;
 }
 

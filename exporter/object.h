@@ -19,7 +19,12 @@ struct bpf_object *object_open_bytes(const char *name, const void *data, size_t 
 /* "tcp" of "/x/y/tcp.bpf.o"; to be freed. */
 char *object_name(const char *path);
 
-/* The last complaint of libbpf since object_log_clear(), for reasons; "" when there was none. */
+/* libbpf's words go to object_log() and --log.level=debug from here on, not to stderr. */
+void object_log_start(void);
+/*
+ * The first complaint of libbpf since object_log_clear() that names a map or a program, else the
+ * first of all; "" when there was none.
+ */
 const char *object_log(void);
 /* The last line of the verifier's log that says what it refused. */
 const char *object_verifier_log(void);

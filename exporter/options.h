@@ -57,6 +57,8 @@ struct options {
  * well. options_free() is legal after all of them.
  */
 int options_parse(struct options *options, int argc, char **argv);
+/* A collector's name: one or more of a-z, 0-9 and _, and not "dir". */
+bool option_is_collector_name(const char *name);
 void options_free(struct options *options);
 
 /* Prints --help, or the man page (roff), from the same table. */

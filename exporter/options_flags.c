@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "options_flags.h"
+#include "serve.h"
 
 static void *member(struct options *options, const struct option_flag *flag)
 {
@@ -37,7 +38,11 @@ static int append(const char ***list, size_t *nr, const char *value)
 
 static int parse_listen(struct options *options, const struct option_flag *flag, const char *value)
 {
-	(void)flag;
+	const char *why = serve_bad_address(value);
+
+	if (why)
+		return options_error("--%s=%s: %s; " SERVE_ADDRESSES ". See --help.", flag->name, value,
+				     why);
 	return append(&options->listen, &options->nr_listen, value);
 }
 

@@ -31,8 +31,6 @@ struct option_flag {
 extern const struct option_flag option_flags[];
 
 bool option_flag_is_family(const struct option_flag *flag);
-/* A collector's name: one or more of a-z, 0-9 and _, and not "dir". */
-bool option_is_collector_name(const char *name);
 
 /* Prints "bpf_exporter: <text>" as one line on stderr, whatever the text holds. Returns -EINVAL. */
 int options_error(const char *format, ...) __attribute__((format(printf, 1, 2)));

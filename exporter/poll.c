@@ -109,6 +109,19 @@ static int fold_one(struct poller *poller, struct polled_table *t, const void *k
 	return fold_row(t->fold, key, words);
 }
 
+/* The rows of one batch. */
+static int fold_all(struct poller *poller, struct polled_table *t, size_t n)
+{
+	size_t key_size = t->table->key_size, size = value_bytes(poller, t);
+	int err = 0;
+
+	if (!table_is_percpu(t->table))
+		return fold_batch(t->fold, n, poller->keys, poller->values);
+	for (size_t i = 0; i < n && !err; i++)
+		err = fold_one(poller, t, (char *)poller->keys + i * key_size, (char *)poller->values + i * size);
+	return err;
+}
+
 /* Room for `rows` rows of a table. */
 static int reserve(struct poller *poller, const struct polled_table *t, size_t rows)
 {
@@ -163,10 +176,8 @@ static int read_batches(struct poller *poller, struct polled_table *t)
 			return -errno;
 		first = false;
 		t->rows += count;
-		for (uint32_t i = 0; i < count; i++)
-			if (fold_one(poller, t, (char *)poller->keys + i * t->table->key_size,
-				     (char *)poller->values + i * value_bytes(poller, t)))
-				return -ENOMEM;
+		if (fold_all(poller, t, count))
+			return -ENOMEM;
 		if (err)
 			return 0; /* ENOENT: that was the last batch */
 	}

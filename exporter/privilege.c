@@ -55,7 +55,7 @@ int privilege_drop(void)
 	const uint64_t wanted = BIT(CAP_BPF) | BIT(CAP_PERFMON) | BIT(CAP_DAC_READ_SEARCH);
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct data[2] = { 0 };
-	uint64_t have, keep;
+	uint64_t have = 0, keep;
 	int err = read_capabilities(&have);
 
 	if (err)

@@ -95,13 +95,14 @@ void process_seen(struct processes *processes, struct process *process)
 void processes_check(struct processes *processes, uint64_t now_ns)
 {
 	int proc = open(processes->procfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	size_t look = processes->n / 8 > 256 ? processes->n / 8 : 256;
+	size_t look = processes->n > 8 * 256 ? (processes->n + 7) / 8 : 256;
 	char name[16];
 
 	/* without its own entry a mount is no procfs: nobody is to be declared dead */
 	if (proc < 0 || faccessat(proc, "self", F_OK, AT_SYMLINK_NOFOLLOW)) {
 		if (!processes->unreadable)
-			log_warn("cannot read \"%s\": %m; processes that end keep their series", processes->procfs);
+			log_warn("cannot read \"%s\": %m; counts go on, processes that end keep their series; "
+				 "mount procfs, or give the folder where it is by --path.procfs", processes->procfs);
 		processes->unreadable = true;
 		if (proc >= 0)
 			close(proc);

@@ -137,6 +137,7 @@ static int read_enum(struct reader *r, struct label *label, const struct btf_typ
 		for (char *c = copy; ours && *c; c++)
 			*c = tolower((unsigned char)*c);
 		label->names.values[i].value = btf_enum(t)[i].val;
+		label->is_signed |= btf_enum(t)[i].val < 0; /* BTF says so only from clang 15 on */
 		label->names.values[i].name = copy;
 		label->names.n++;
 	}
@@ -193,6 +194,22 @@ static int add_label(struct reader *r, const char *name, __u32 type_id, __u32 of
 	return btf_kind(t) == BTF_KIND_ENUM ? read_enum(r, label, t) : 0;
 }
 
+/* fold.c takes the group and the pid from fixed places: a `who` of another header would send it astray. */
+static int check_who(struct reader *r, const struct btf_type *who)
+{
+	static const struct {
+		const char *name;
+		__u32 offset;
+	} members[] = { { "cgroup", 0 }, { "pid", 8 }, { "comm", 12 } };
+	const size_t n = sizeof(members) / sizeof(*members);
+	bool ours = who->size == 32 && r->table->nr_labels == n && !r->table->cgroup_at;
+
+	for (size_t i = 0; ours && i < n; i++)
+		ours = !strcmp(r->table->labels[i].name, members[i].name) &&
+		       r->table->labels[i].offset == members[i].offset;
+	return ours ? 0 : bad(r, "'struct who' is not the one of this exporter's who.bpf.h");
+}
+
 /* The members of a key, or of a structure inside it. `end` is where the last one ended. */
 static int read_key_members(struct reader *r, const struct btf_type *t, __u32 base, __u32 *end,
 			    bool group_only)
@@ -220,7 +237,11 @@ static int read_key_members(struct reader *r, const struct btf_type *t, __u32 ba
 					   name);
 			r->table->has_who |= who;
 			err = read_key_members(r, inner, offset, end, !who);
-			*end = offset + inner->size;
+			if (!err && *end != offset + inner->size)
+				return bad(r, "%s: the structure has a hole at its end; fill it with a member whose name starts with '_'",
+					   name);
+			if (!err && who)
+				err = check_who(r, inner);
 			continue;
 		}
 		*end = offset + btf__resolve_size(r->btf, m->type);
@@ -241,6 +262,8 @@ static int read_key(struct reader *r, __u32 type_id)
 		return bad(r, "no key type; declare it with __type(key, ...)");
 	if (named_kind(r->btf, type_id) == label_kind_cgroup)
 		return add_label(r, "cgroup", type_id, 0, false);
+	if (btf_kind(t) == BTF_KIND_ENUM && !*name_of(r->btf, t))
+		return bad(r, "an enum as key needs a name: it is the label's");
 	if (btf_kind(t) == BTF_KIND_ENUM)
 		return add_label(r, name_of(r->btf, t), type_id, 0, false);
 	if (btf_is_int(t) && r->table->max_entries == 1)
@@ -253,7 +276,7 @@ static int read_key(struct reader *r, __u32 type_id)
 	err = read_key_members(r, t, 0, &end, false);
 	if (!err && end != (__u32)btf__resolve_size(r->btf, type_id))
 		return bad(r, "the key has a hole at its end; fill it with a member whose name starts with '_'");
-	return err;
+	return !err && !strcmp(name_of(r->btf, t), "who") ? check_who(r, t) : err;
 }
 
 static struct cell *add_cell(struct table *table, __u32 offset)

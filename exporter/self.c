@@ -119,6 +119,13 @@ static void set(struct self *self, int id, const char *const *labels, uint64_t v
 		series->value = value;
 }
 
+/* 0 is what could not be read: that is no statement about memory. */
+static void set_known(struct self *self, int id, const char *const *labels, uint64_t value)
+{
+	if (value)
+		set(self, id, labels, value);
+}
+
 static void set_histogram(struct self *self, int id, const char *const *labels, const uint64_t *slots)
 {
 	struct series *series = series_of(self, id, labels);
@@ -177,7 +184,7 @@ static void describe_collector(struct self *self, const struct collector *c, con
 		const struct table *table = &c->schema.tables[i];
 
 		set(self, ID_MAP_CAPACITY, LABELS("map", table->name), table->max_entries);
-		set(self, ID_MAP_MEMORY, LABELS("map", table->name),
+		set_known(self, ID_MAP_MEMORY, LABELS("map", table->name),
 		    map_memory(procfs, bpf_map__fd(table->map)));
 	}
 }
@@ -307,6 +314,6 @@ void self_update(struct self *self, const struct self_input *input)
 		update_serve(self, input->serve);
 	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
 	set(self, ID_CPU, NULL, timespec_ns(cpu));
-	set(self, ID_RESIDENT, NULL, resident_bytes(input->procfs));
-	set(self, ID_OPEN_FDS, NULL, open_fds(input->procfs));
+	set_known(self, ID_RESIDENT, NULL, resident_bytes(input->procfs));
+	set_known(self, ID_OPEN_FDS, NULL, open_fds(input->procfs));
 }

@@ -14,11 +14,11 @@
 
 #define HIST_LINES (HIST_CLASSIC + 3) /* buckets, +Inf, _sum, _count */
 
-/* A text that no series needs any more; snapshots up to `generation` may. */
+/* A series that is gone, but whose text snapshots up to `generation` may show. */
 struct grave {
 	struct grave *next;
 	uint64_t generation;
-	void *text;
+	struct series *series;
 };
 
 struct families {
@@ -51,10 +51,9 @@ void families_free(struct families *families)
 	for (size_t i = 0; i < families->n; i++) {
 		struct family *family = families->sorted[i];
 
-		for (size_t k = 0; k < family->nr_series; k++) {
-			free(family->series[k]->lines);
-			series_free(family, family->series[k]);
-		}
+		for (size_t k = 0; k < family->nr_series; k++)
+			if (family->series[k]->index != SERIES_REMOVED) /* else it has a grave */
+				series_free(family, family->series[k]);
 		free(family->series);
 		free(family->slots);
 		free(family->name);
@@ -63,7 +62,7 @@ void families_free(struct families *families)
 	}
 	for (struct grave *grave = families->graves, *next; grave; grave = next) {
 		next = grave->next;
-		free(grave->text);
+		free(grave->series);
 		free(grave);
 	}
 	free(families->sorted);
@@ -149,10 +148,7 @@ static size_t line_text(char *out, const char *name, const char *suffix, const c
 	return n;
 }
 
-/*
- * All lines of a series and, behind them, its labels: one allocation, as there may be 100,000.
- * With `text` NULL only measures.
- */
+/* All lines of a series; with `text` NULL only measures. */
 static size_t series_text(const struct family *family, const char *labels, size_t len,
 			  struct prefix *lines, char *text)
 {
@@ -189,25 +185,20 @@ static struct series *series_new(struct family *family, const char *labels, size
 {
 	size_t n = family->kind == METRIC_HISTOGRAM ? HIST_LINES : 1;
 	size_t text_len = series_text(family, labels, len, NULL, NULL);
-	struct series *series = calloc(1, sizeof(*series));
+	struct series *series = malloc(sizeof(*series) + n * sizeof(*series->lines) + text_len + 1);
 
 	if (!series)
 		return NULL;
-	series->labels_len = len;
-	series->lines = malloc(n * sizeof(*series->lines) + text_len + 1);
-	if (!series->lines)
-		goto fail;
+	*series = (struct series){ .labels_len = len };
 	if (family->kind == METRIC_HISTOGRAM) {
 		series->slots = calloc(HIST_SLOTS + 1, sizeof(*series->slots));
-		if (!series->slots)
-			goto fail;
+		if (!series->slots) {
+			free(series);
+			return NULL;
+		}
 	}
 	series_text(family, labels, len, series->lines, (char *)(series->lines + n));
 	return series;
-fail:
-	free(series->lines);
-	free(series);
-	return NULL;
 }
 
 /* ---- the table of a family ---- */
@@ -222,8 +213,8 @@ static int grow_slots(struct family *family)
 	for (size_t i = 0; i < family->nr_series; i++) {
 		struct series *series = family->series[i];
 
-		if (!series->lines)
-			continue; /* removed */
+		if (series->index == SERIES_REMOVED)
+			continue;
 		series->chain = slots[series->hash & (n - 1)];
 		slots[series->hash & (n - 1)] = series;
 	}
@@ -274,13 +265,15 @@ void family_remove(struct families *families, struct family *family, struct seri
 	while (*at != series)
 		at = &(*at)->chain;
 	*at = series->chain;
-	if (grave) { /* without memory for it the text stays: a leak, not a use after free */
-		grave->text = series->lines;
+	if (family->kind == METRIC_HISTOGRAM)
+		free(series->slots); /* snapshots have copies */
+	if (grave) { /* without memory for it the series stays: a leak, not a use after free */
+		grave->series = series;
 		grave->generation = families->generation;
 		*families->last_grave = grave;
 		families->last_grave = &grave->next;
 	}
-	series->lines = NULL; /* leaves the list at the next publishing, with all others */
+	series->index = SERIES_REMOVED; /* leaves the list at the next publishing, with all others */
 	family->nr_removed++;
 }
 
@@ -292,10 +285,8 @@ static void compact(struct family *family)
 	for (size_t i = 0; family->nr_removed && i < family->nr_series; i++) {
 		struct series *series = family->series[i];
 
-		if (!series->lines) {
-			series_free(family, series);
+		if (series->index == SERIES_REMOVED)
 			continue;
-		}
 		series->index = kept;
 		family->series[kept++] = series;
 	}
@@ -310,7 +301,7 @@ static void bury(struct families *families, uint64_t oldest)
 
 	while ((grave = families->graves) && grave->generation < oldest) {
 		families->graves = grave->next;
-		free(grave->text);
+		free(grave->series);
 		free(grave);
 	}
 	if (!families->graves)
@@ -382,9 +373,9 @@ int families_publish(struct families *families, struct snapshot_store *store,
 	size_t samples = 0, histograms = 0;
 	struct snapshot *snapshot;
 
-	bury(families, snapshot_oldest_generation(store));
 	for (size_t i = 0; i < families->n; i++)
 		compact(families->sorted[i]);
+	bury(families, snapshot_oldest_generation(store)); /* none of them is in a list any more */
 	for (size_t i = 0; i < families->n; i++) {
 		size_t n = shown(families->sorted[i], max_process_series);
 

@@ -17,9 +17,9 @@
 struct group;
 struct process;
 
+/* One allocation with its texts, as there may be 100,000. */
 struct series {
 	struct series *chain; /* of its hash slot */
-	struct prefix *lines; /* 1, or HIST_CLASSIC + 3; one allocation with the texts */
 	union {
 		uint64_t value;
 		uint64_t *slots; /* HIST_SLOTS counts, then the sum */
@@ -29,8 +29,11 @@ struct series {
 	uint32_t hash;
 	uint32_t labels_len;
 	uint32_t rows;	/* rows that add to it: it must stay while there are any */
-	uint32_t index; /* in the family's list */
+	uint32_t index; /* in the family's list; SERIES_REMOVED */
+	struct prefix lines[]; /* 1, or HIST_CLASSIC + 3, and behind them their texts */
 };
+
+#define SERIES_REMOVED UINT32_MAX
 
 struct family {
 	char *name, *help;

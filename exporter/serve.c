@@ -154,25 +154,6 @@ static struct MHD_Daemon *start_daemon(struct listener *listener, int fd)
 	return daemon;
 }
 
-static int start_listener(struct serve *serve, const char *address)
-{
-	struct listener *listener = &serve->listeners[serve->nr_listeners];
-	int fd = serve_listen(address, &listener->port), err;
-
-	if (fd < 0)
-		return fd;
-	listener->serve = serve;
-	errno = 0;
-	listener->daemon = start_daemon(listener, fd); /* which closes fd, whatever comes of it */
-	if (!listener->daemon) {
-		err = errno ? -errno : -ENOMEM;
-		log_error("cannot serve on \"%s\": libmicrohttpd: %s", address, strerror(-err));
-		return err;
-	}
-	serve->nr_listeners++;
-	return 0;
-}
-
 static struct serve *serve_new(const struct serve_config *config)
 {
 	struct serve *serve;
@@ -192,15 +173,54 @@ static struct serve *serve_new(const struct serve_config *config)
 	return serve;
 }
 
-struct serve *serve_start(const struct serve_config *config)
+struct serve *serve_open(const struct serve_config *config)
 {
 	struct serve *serve = serve_new(config);
 	int err = 0;
 
 	if (!serve || !serve->telemetry_path || !serve->version)
 		err = -ENOMEM;
-	for (size_t i = 0; !err && i < config->nr_listen; i++)
-		err = start_listener(serve, config->listen[i]);
+	for (size_t i = 0; !err && i < config->nr_listen; i++) {
+		struct listener *listener = &serve->listeners[i];
+
+		listener->serve = serve;
+		listener->fd = serve_listen(config->listen[i], &listener->port);
+		if (listener->fd < 0)
+			err = listener->fd;
+		else
+			serve->nr_listeners++;
+	}
+	if (err) {
+		serve_stop(serve);
+		errno = -err;
+		return NULL;
+	}
+	return serve;
+}
+
+int serve_run(struct serve *serve)
+{
+	for (size_t i = 0; i < serve->nr_listeners; i++) {
+		struct listener *listener = &serve->listeners[i];
+		int fd = listener->fd, err;
+
+		listener->fd = -1; /* start_daemon() closes it, whatever comes of it */
+		errno = 0;
+		listener->daemon = start_daemon(listener, fd);
+		if (!listener->daemon) {
+			err = errno ? -errno : -ENOMEM;
+			log_error("cannot serve on port %u: libmicrohttpd: %s", listener->port, strerror(-err));
+			return err;
+		}
+	}
+	return 0;
+}
+
+struct serve *serve_start(const struct serve_config *config)
+{
+	struct serve *serve = serve_open(config);
+	int err = serve ? serve_run(serve) : 0;
+
 	if (err) {
 		serve_stop(serve);
 		errno = -err;
@@ -226,8 +246,12 @@ void serve_stop(struct serve *serve)
 			break;
 	pthread_mutex_unlock(&serve->lock);
 
-	for (size_t i = 0; i < serve->nr_listeners; i++)
-		MHD_stop_daemon(serve->listeners[i].daemon);
+	for (size_t i = 0; i < serve->nr_listeners; i++) {
+		if (serve->listeners[i].daemon)
+			MHD_stop_daemon(serve->listeners[i].daemon);
+		if (serve->listeners[i].fd >= 0)
+			close(serve->listeners[i].fd);
+	}
 	pthread_cond_destroy(&serve->answered);
 	pthread_mutex_destroy(&serve->lock);
 	free(serve->telemetry_path);

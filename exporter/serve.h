@@ -39,10 +39,19 @@ struct serve_stats {
 	uint64_t duration_slots[99]; /* histogram.h layout: HIST_SLOTS counts, then the sum */
 };
 
+#define SERVE_ADDRESSES "expected HOST:PORT, [IPv6]:PORT or :PORT, port 0 to 65535"
+/* NULL, or why this is no address to listen on. Asks nobody: the host may not exist. */
+const char *serve_bad_address(const char *address);
+
 /*
- * Opens a socket per address and starts serving. Returns NULL with errno set, after logging one line
+ * Opens a socket per address. Nobody is answered yet, clients queue: serve_run() starts the threads,
+ * which is for after privileges were dropped, as a thread keeps those it began with. Returns NULL with errno set, after logging one line
  * that names the address and the reason (not an address, no such host, in use, not permitted).
  */
+struct serve *serve_open(const struct serve_config *config);
+/* Starts serving. Returns 0, or -errno after one line. */
+int serve_run(struct serve *serve);
+/* Both. */
 struct serve *serve_start(const struct serve_config *config);
 /* Stops accepting, finishes running requests, frees. NULL is fine. */
 void serve_stop(struct serve *serve);

@@ -9,7 +9,6 @@
 #include "log.h"
 #include "serve_parts.h"
 
-#define EXPECTED "expected HOST:PORT, [IPv6]:PORT or :PORT, port 0 to 65535"
 #define HOST_MAX 255
 
 struct target {
@@ -19,7 +18,7 @@ struct target {
 
 static int bad_address(const char *address, const char *why)
 {
-	log_error("cannot listen on \"%s\": %s; " EXPECTED, address, why);
+	log_error("cannot listen on \"%s\": %s; " SERVE_ADDRESSES, address, why);
 	return -EINVAL;
 }
 
@@ -38,7 +37,8 @@ static int parse_port(const char *text, uint16_t *port)
 	return 0;
 }
 
-static int parse(const char *address, struct target *target)
+/* NULL, or what is wrong with the address. */
+static const char *parse(const char *address, struct target *target)
 {
 	const char *host = address, *colon = strrchr(address, ':'), *end;
 
@@ -46,26 +46,33 @@ static int parse(const char *address, struct target *target)
 		host++;
 		end = strchr(address, ']');
 		if (!end)
-			return bad_address(address, "\"[\" without \"]\"");
+			return "\"[\" without \"]\"";
 		if (end == host)
-			return bad_address(address, "no address between the brackets");
+			return "no address between the brackets";
 		if (end[1] != ':')
-			return bad_address(address, end[1] ? "no \":\" after \"]\"" : "no port");
+			return end[1] ? "no \":\" after \"]\"" : "no port";
 		colon = end + 1;
 	} else {
 		end = colon;
 		if (!colon)
-			return bad_address(address, "no port");
+			return "no port";
 		if (memchr(address, ':', (size_t)(colon - address)))
-			return bad_address(address, "an IPv6 address needs brackets");
+			return "an IPv6 address needs brackets";
 	}
 	if ((size_t)(end - host) > HOST_MAX)
-		return bad_address(address, "the host is longer than 255 bytes");
+		return "the host is longer than 255 bytes";
 	if (parse_port(colon + 1, &target->port))
-		return bad_address(address, "the port is not a number from 0 to 65535");
+		return "the port is not a number from 0 to 65535";
 	memcpy(target->host, host, (size_t)(end - host));
 	target->host[end - host] = '\0';
-	return 0;
+	return NULL;
+}
+
+const char *serve_bad_address(const char *address)
+{
+	struct target target;
+
+	return parse(address, &target);
 }
 
 static int resolve(const char *address, const struct target *target,
@@ -83,8 +90,9 @@ static int resolve(const char *address, const struct target *target,
 
 		if (*address == '[')
 			return bad_address(address, "no IPv6 address between the brackets");
-		log_error("cannot listen on \"%s\": no address for host \"%s\": %s", address,
-			  target->host, why);
+		log_error("cannot listen on \"%s\": no address for host \"%s\": %s; choose an IP address "
+			  "of this machine or a name it knows for --web.listen-address",
+			  address, target->host, why);
 		return -EADDRNOTAVAIL;
 	}
 	/* A name with both kinds ("localhost") means the one every scraper can reach. */
@@ -163,10 +171,12 @@ int serve_listen(const char *address, uint16_t *port)
 	struct sockaddr_storage sockaddr = { 0 };
 	socklen_t len = sizeof(sockaddr);
 	struct target target;
-	int fd, err;
+	const char *why = parse(address, &target);
+	int fd, err = 0;
 
-	err = parse(address, &target);
-	if (!err && *target.host)
+	if (why)
+		return bad_address(address, why);
+	if (*target.host)
 		err = resolve(address, &target, &sockaddr, &len);
 	if (err)
 		return err;

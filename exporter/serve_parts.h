@@ -76,7 +76,8 @@ void serve_page(struct buffer *out, const struct snapshot *snapshot, const char 
 /* One daemon, and so one thread, per listen address. */
 struct listener {
 	struct serve *serve;
-	struct MHD_Daemon *daemon;
+	struct MHD_Daemon *daemon; /* NULL until serve_run() */
+	int fd;			   /* the daemon's own once there is one: -1 */
 	uint16_t port;
 	struct clients clients;
 };

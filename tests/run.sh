@@ -55,17 +55,11 @@ run() {
 	fi
 }
 
-# What a killed test could not clean up: cgroups live in no namespace.
-sweep() {
-	local folder
-	for folder in /sys/fs/cgroup/bpf_exporter_test_* /sys/fs/cgroup/*/bpf_exporter_test_*; do
-		[ -d "$folder" ] || continue
-		find "$folder" -depth -type d -exec rmdir {} + 2>/dev/null
-	done
-}
+# shellcheck source=tests/live/sweep.sh
+. tests/live/sweep.sh
 
 patterns=("$@")
-sweep
+cgroups_sweep
 echo "building the unit tests"
 if ! make --no-print-directory -j"$(nproc)" unit >"$log/build.log" 2>&1; then
 	tail -n 40 "$log/build.log"
@@ -81,7 +75,7 @@ run ships/deps.sh bash tests/ships/deps.sh
 for test in tests/golden/*.sh tests/cli/*.sh tests/ships/*.sh tests/live/*_test.sh; do
 	[ -f "$test" ] && [ "$test" != tests/ships/deps.sh ] || continue
 	run "${test#tests/}" bash "$test"
-	sweep
+	cgroups_sweep
 done
 if [ -s "$log/skips" ]; then
 	printf '\nSkipped, and why:\n'

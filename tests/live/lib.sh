@@ -12,15 +12,20 @@
 #   equal WHAT GOT WANT        exact, as integers or decimals
 #   spawn CMD...               starts CMD in the background, to die with the test; sets $spawned
 #   cgroup_new NAME            makes a cgroup for this test; sets $cgroup_path (as in labels)
-#   in_cgroup NAME CMD...      runs CMD in it
+#   in_cgroup NAME CMD...      runs CMD in it: one exec and one exit of the cgroup, no fork
+#   spawn_in NAME CMD...       the same in the background; sets $spawned
+#   helper NAME                compiles NAME.c, which lives beside the tests; sets $helper
 #   wait_until SECONDS CMD...  until CMD succeeds; fails when it never does
 #
-# The sandbox is a mount namespace of the test's own with its own /run/netns: network namespaces and
-# mounts vanish with the last process of the test, and those die with their parent (pdeathsig), so
-# that a killed test leaves nothing either. Cgroups are in no namespace: tests/run.sh removes them.
+# The sandbox is a mount namespace of the test's own with its own /run/netns and /dev/shm ($tap_tmp is
+# there): network namespaces, mounts and files vanish with the last process of the test, and those die
+# with their parent (pdeathsig), so that a killed test leaves nothing either. Cgroups are in no
+# namespace: sweep.sh removes those whose test is dead.
 
 # shellcheck source=tests/tap.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../tap.sh"
+# shellcheck source=tests/live/sweep.sh
+. "${BASH_SOURCE[0]%/*}/sweep.sh"
 
 live_top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 BPF_EXPORTER=${BPF_EXPORTER:-$live_top/build/bpf_exporter}
@@ -38,6 +43,9 @@ live_begin() {
 	fi
 	mkdir -p /run/netns
 	mount -t tmpfs -o size=1m none /run/netns
+	mkdir -p /dev/shm
+	mount -t tmpfs -o size=256m,mode=1777 none /dev/shm
+	export TMPDIR=/dev/shm
 	tap_mktemp
 	if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
 		live_roots=(/sys/fs/cgroup)
@@ -59,21 +67,6 @@ tap_cleanup() {
 	done
 }
 
-# Kills what is still inside, then removes the cgroup and those below it.
-cgroup_remove() {
-	local folder pid
-	[ -n "$1" ] && [ -d "$1" ] || return 0
-	find "$1" -depth -type d | while read -r folder; do
-		for _ in 1 2 3 4 5 6 7 8 9 10; do
-			rmdir "$folder" 2>/dev/null && break
-			while read -r pid; do
-				kill -KILL "$pid" 2>/dev/null
-			done <"$folder/cgroup.procs"
-			sleep 0.05
-		done
-	done
-}
-
 wait_until() {
 	local left=$(($1 * 20))
 	shift
@@ -84,7 +77,7 @@ wait_until() {
 }
 
 spawn() {
-	setpriv --pdeathsig KILL "$@" &
+	setpriv --pdeathsig KILL "$@" <&0 & # bash would say </dev/null
 	spawned=$!
 }
 
@@ -158,13 +151,34 @@ cgroup_new() {
 	cgroup_path=/$live_cgroup/$1
 }
 
+# Sets $enter: a command that moves itself into the cgroup and becomes what follows.
+cgroup_enter() {
+	local root
+	enter=(setpriv --pdeathsig KILL bash -c
+		'until [ "$1" = -- ]; do echo $$ >"$1/cgroup.procs"; shift; done; shift; exec "$@"' enter)
+	for root in "${live_roots[@]}"; do
+		enter+=("$root/$live_cgroup/$1")
+	done
+	enter+=(--)
+}
+
 in_cgroup() {
-	local name=$1
+	cgroup_enter "$1"
 	shift
-	(
-		for root in "${live_roots[@]}"; do
-			echo $BASHPID >"$root/$live_cgroup/$name/cgroup.procs"
-		done
-		exec "$@"
-	)
+	"${enter[@]}" "$@"
+}
+
+spawn_in() {
+	cgroup_enter "$1"
+	shift
+	"${enter[@]}" "$@" <&0 &
+	spawned=$!
+}
+
+helper() {
+	helper=$tap_tmp/$1
+	if ! cc -O1 -pthread -o "$helper" "${BASH_SOURCE[0]%/*}/$1.c" 2>"$tap_tmp/cc.log"; then
+		not_ok "the helper $1.c compiles" "$(head -n 3 "$tap_tmp/cc.log")"
+		finish
+	fi
 }

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * cgroup_tree: a hierarchy's folders, and their ids. An id is the inode number of a cgroup's folder
+ * (kernfs, since 5.5), which is also what the programs read from kernfs_node.id.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * Calls `each` for the root ("/") and every cgroup below it, parents first. Returns 0, what `each`
+ * returned if that was not 0 (the walk ends there), or -errno when the root cannot be read; what is
+ * removed meanwhile is left out.
+ */
+int cgroup_tree_walk(const char *root, int (*each)(uint64_t id, const char *path, void *arg), void *arg);
+
+/*
+ * The path of one cgroup, by its id. Returns 0, -ENOENT when there is none (any more), or another
+ * -errno when file handles cannot be had: -EPERM without CAP_DAC_READ_SEARCH.
+ */
+int cgroup_tree_path(const char *root, uint64_t id, char *path, size_t size);

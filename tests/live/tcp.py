@@ -1,0 +1,171 @@
+#!/usr/bin/env python3
+"""A process that owns TCP sockets: tcp.py NAME STEP..., NAME being its comm. The steps, in order:
+
+listen HOST PORT     connect HOST PORT    accept             the socket that the next steps use
+send BYTES           drain (until EOF)    shutdown           close
+abort (linger 0)     touch FILE           await FILE         sleep (until killed)
+refused HOST PORT N  N connects, each refused
+aborted HOST PORT N  N connects, each reset by our close
+serve                accept and drain whatever comes, until killed
+trickle FILE         send a little again and again, at most 60 s, until FILE is there
+listener NAME PROCS  what was bound (bind HOST PORT) listens in a child that first moves itself
+worker NAME PROCS    the accepted connection moves to a forked child; the parent closes it. The
+                     child does the steps that follow, the parent sleeps
+                     (PROCS: the child's cgroup.procs files, separated by blanks)
+"""
+import os
+import selectors
+import socket
+import struct
+import sys
+import time
+
+
+def rename(name):
+    with open("/proc/self/comm", "w") as comm:
+        comm.write(name)
+
+
+def move(name, procs):
+    for path in procs.split():
+        with open(path, "w") as group:
+            group.write(str(os.getpid()))
+    rename(name)
+
+
+def die_with_parent():
+    import ctypes
+    ctypes.CDLL(None).prctl(1, 9)  # PR_SET_PDEATHSIG, SIGKILL
+
+
+def family(host):
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+def bound(host, port):
+    s = socket.socket(family(host))
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if s.family == socket.AF_INET6:
+        s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    s.bind((host, int(port)))
+    return s
+
+
+def connected(host, port):
+    s = socket.socket(family(host))
+    s.connect((host, int(port)))
+    return s
+
+
+def drain(s):
+    try:
+        while s.recv(1 << 20):
+            pass
+    except ConnectionError:
+        pass
+
+
+def send(s, size):
+    block = bytes(64 << 10)
+    while size > 0:
+        size -= s.send(block[:size])
+
+
+def abort(s):
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    s.close()
+
+
+def serve(listener):
+    select = selectors.DefaultSelector()
+    select.register(listener, selectors.EVENT_READ)
+    while True:
+        for key, _ in select.select():
+            s = key.fileobj
+            if s is listener:
+                select.register(s.accept()[0], selectors.EVENT_READ)
+                continue
+            try:
+                if s.recv(1 << 20):
+                    continue
+            except ConnectionError:
+                pass
+            select.unregister(s)
+            s.close()
+
+
+def main():
+    rename(sys.argv[1])
+    steps = iter(sys.argv[2:])
+    s = listener = None
+    for step in steps:
+        if step == "bind":
+            listener = bound(next(steps), next(steps))
+        elif step == "listen":
+            listener = bound(next(steps), next(steps))
+            listener.listen(64)
+        elif step == "listener":
+            name, procs = next(steps), next(steps)
+            done, told = os.pipe()
+            if not os.fork():
+                die_with_parent()
+                move(name, procs)
+                listener.listen(64)
+                os.write(told, b"x")
+                time.sleep(1000)
+            os.read(done, 1)
+        elif step == "connect":
+            s = connected(next(steps), next(steps))
+        elif step == "accept":
+            s = listener.accept()[0]
+        elif step == "worker":
+            name, procs = next(steps), next(steps)
+            if os.fork():
+                s.close()
+                time.sleep(1000)
+            die_with_parent()
+            listener.close()
+            move(name, procs)
+        elif step == "send":
+            send(s, int(next(steps)))
+        elif step == "trickle":
+            path, end = next(steps), time.monotonic() + 60
+            while not os.path.exists(path) and time.monotonic() < end:
+                send(s, 4000)
+                time.sleep(0.05)
+        elif step == "shutdown":
+            s.shutdown(socket.SHUT_WR)
+        elif step == "drain":
+            drain(s)
+        elif step == "close":
+            s.close()
+        elif step == "abort":
+            abort(s)
+        elif step == "refused":
+            host, port = next(steps), next(steps)
+            for _ in range(int(next(steps))):
+                try:
+                    connected(host, port).close()
+                    sys.exit("not refused")
+                except ConnectionRefusedError:
+                    pass
+        elif step == "aborted":
+            host, port = next(steps), next(steps)
+            for _ in range(int(next(steps))):
+                abort(connected(host, port))
+        elif step == "serve":
+            serve(listener)
+        elif step == "touch":
+            with open(next(steps), "w") as flag:
+                flag.write(str(os.getpid()))
+        elif step == "await":
+            path = next(steps)
+            while not os.path.exists(path):
+                time.sleep(0.02)
+        elif step == "sleep":
+            time.sleep(1000)
+        else:
+            sys.exit("no such step: " + step)
+
+
+main()

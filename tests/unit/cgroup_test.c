@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* label_cgroup: paths as runtimes make them -> labels; walks over folders that come, go and move. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <errno.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "label_cgroup.h"
+#include "log.h"
+#include "render.h"
+
+#define ID  "4e9f1c5b7a3d2e8f4e9f1c5b7a3d2e8f4e9f1c5b7a3d2e8f4e9f1c5b7a3d2e8f"
+#define UID "6dd3a3e0-2f4b-4f0e-9b6a-0c3f5a1e7d42"
+#define U_D "6dd3a3e0_2f4b_4f0e_9b6a_0c3f5a1e7d42"
+#define SLICE "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod" U_D ".slice"
+
+struct path_case {
+	const char *path, *unit; /* NULL: the path itself is the label */
+	bool is_pod;
+};
+
+/* From runtimes that were run (podman, docker, containerd, kubelet, systemd) or read (CRI-O). */
+static const struct path_case path_cases[] = {
+	{ "/", NULL, false },
+	{ "/init.scope", "init.scope", false },
+	{ "/system.slice", NULL, false },
+	{ "/system.slice/nginx.service", "nginx.service", false },
+	{ "/system.slice/ssh.service/worker", "ssh.service", false },
+	{ "/system.slice/system-getty.slice/getty@tty1.service", "getty@tty1.service", false },
+	{ "/system.slice/systemd-udevd.service/udev", "systemd-udevd.service", false },
+	{ "/system.slice/run-u7.service", "run-u7.service", false },
+	{ "/system.slice/dbus.socket", "dbus.socket", false },
+	{ "/system.slice/var-lib-data.mount", "var-lib-data.mount", false },
+	{ "/system.slice/boot.automount", NULL, false },
+	{ "/dev-hugepages.mount", "dev-hugepages.mount", false },
+	{ "/user.slice", NULL, false },
+	{ "/user.slice/user-1000.slice", NULL, false },
+	{ "/user.slice/user-1000.slice/session-3.scope", "session-3.scope", false },
+	{ "/user.slice/user-1000.slice/user@1000.service", "user@1000.service", false },
+	{ "/user.slice/user-1000.slice/user@1000.service/init.scope", "user@1000.service", false },
+	{ "/user.slice/user-1000.slice/user@1000.service/app.slice/app-firefox-42.scope", "user@1000.service",
+	  false },
+	{ "/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-" ID ".scope/container",
+	  "user@1000.service", false },
+	{ "/libpod_parent/libpod-" ID, NULL, false },
+	{ "/libpod_parent/" ID "/libpod-" ID, NULL, false },
+	{ "/libpod_parent/libpod-conmon-" ID, NULL, false },
+	{ "/machine.slice/libpod-" ID ".scope", "libpod-" ID ".scope", false },
+	{ "/machine.slice/libpod-" ID ".scope/container", "libpod-" ID ".scope", false },
+	{ "/machine.slice/libpod-" ID ".scope/container/payload", "libpod-" ID ".scope", false },
+	{ "/machine.slice/machine-libpod_pod_" ID ".slice/libpod-" ID ".scope/container",
+	  "libpod-" ID ".scope", false },
+	{ "/machine.slice/machine-qemu\\x2d1\\x2dvm.scope/libvirt/emulator",
+	  "machine-qemu\\\\x2d1\\\\x2dvm.scope", false },
+	{ "/docker/" ID, NULL, false },
+	{ "/docker/" ID "/system.slice/cron.service", "cron.service", false },
+	{ "/system.slice/docker-" ID ".scope", "docker-" ID ".scope", false },
+	{ "/default/c1", NULL, false },
+	{ "/k8s.io/" ID, NULL, false },
+	{ "/system.slice/ctr-c2.scope", "ctr-c2.scope", false },
+	{ "/kubepods", NULL, false },
+	{ "/kubepods/besteffort", NULL, false },
+	{ "/kubepods/besteffort/pod" UID, NULL, true },
+	{ "/kubepods/besteffort/pod" UID "/" ID, NULL, true },
+	{ "/kubepods/burstable/pod" UID "/" ID, NULL, true },
+	{ "/kubepods/pod" UID "/" ID, NULL, true },
+	{ "/kubepods/burstable/pod0123456789abcdef0123456789abcdef/" ID, NULL, true },
+	{ "/kubepods/burstable/pod" UID "/crio-" ID, NULL, true },
+	{ "/kubepods/burstable/pod" UID "/crio-conmon-" ID, NULL, true },
+	{ "/crio/crio-" ID, NULL, false },
+	{ "/kubepods.slice", NULL, false },
+	{ "/kubepods.slice/kubepods-burstable.slice", NULL, false },
+	{ SLICE, NULL, true },
+	{ SLICE "/cri-containerd-" ID ".scope", "cri-containerd-" ID ".scope", true },
+	{ SLICE "/crio-" ID ".scope/container", "crio-" ID ".scope", true },
+	{ SLICE "/crio-conmon-" ID ".scope", "crio-conmon-" ID ".scope", true },
+	{ "/kubepods.slice/kubepods-pod" U_D ".slice/cri-containerd-" ID ".scope",
+	  "cri-containerd-" ID ".scope", true },
+	{ "/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-pod" U_D ".slice/cri-containerd-" ID ".scope",
+	  "cri-containerd-" ID ".scope", true },
+	{ "/docker/" ID "/kubelet/kubepods/burstable/pod" UID "/" ID, NULL, true },
+	{ "/payload", NULL, false },
+	{ "/podman/pod1", NULL, false },
+	{ "/.service", NULL, false }, /* a suffix is no name */
+	{ "/a.services", NULL, false },
+	{ "/a.service.d", NULL, false },
+	{ "/x.service/y.scope/z", "y.scope", false },
+};
+
+/* Bug: a service called by its path, a container by somebody else's unit, a pod that is not seen. */
+static void test_paths(void **state)
+{
+	int failed = 0;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(path_cases) / sizeof(*path_cases); i++) {
+		const struct path_case *c = &path_cases[i];
+		struct buffer out = { 0 };
+		char want[1024];
+
+		snprintf(want, sizeof(want), "%s=\"%s\"", c->unit ? "unit" : "cgroup", c->unit ? c->unit : c->path);
+		group_labels_of_path(&out, c->path);
+		buffer_add(&out, "", 1);
+		if (strcmp(out.data, want) || path_is_pod(c->path) != c->is_pod) {
+			print_error("%s: got %s, expected %s; pod %d\n", c->path, out.data, want,
+				    path_is_pod(c->path));
+			failed++;
+		}
+		buffer_free(&out);
+	}
+	assert_int_equal(failed, 0);
+}
+
+/* ---- walks ---- */
+
+struct tree {
+	char dir[64];
+	struct groups *groups;
+	int pods, added, gone; /* what the listener heard */
+};
+
+static void listen_to(uint64_t id, bool is_pod, bool added, void *arg)
+{
+	struct tree *tree = arg;
+
+	assert_true(id);
+	tree->added += added;
+	tree->gone += !added;
+	if (is_pod)
+		tree->pods += added ? 1 : -1;
+}
+
+static const char *in(struct tree *tree, const char *path)
+{
+	static char paths[2][256];
+	static int turn;
+
+	turn = !turn;
+	snprintf(paths[turn], sizeof(paths[turn]), "%s/root%s", tree->dir, path);
+	return paths[turn];
+}
+
+static uint64_t make(struct tree *tree, const char *path)
+{
+	struct stat st;
+
+	assert_int_equal(mkdir(in(tree, path), 0755), 0);
+	assert_int_equal(stat(in(tree, path), &st), 0);
+	return st.st_ino;
+}
+
+static void move(struct tree *tree, const char *from, const char *to)
+{
+	assert_int_equal(rename(in(tree, from), in(tree, to)), 0);
+}
+
+static int setup(void **state)
+{
+	struct tree *tree = calloc(1, sizeof(*tree));
+	struct cgroup_mounts mounts = { .mode = CGROUP_V2 };
+
+	strcpy(tree->dir, "/tmp/bpf_exporter_tree_XXXXXX");
+	if (!mkdtemp(tree->dir) || mkdir(in(tree, ""), 0755))
+		return -1;
+	snprintf(mounts.main, sizeof(mounts.main), "%s", in(tree, ""));
+	tree->groups = groups_new(&mounts, listen_to, tree);
+	*state = tree;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct tree *tree = *state;
+	char command[96];
+
+	groups_free(tree->groups);
+	snprintf(command, sizeof(command), "rm -rf %s", tree->dir);
+	free(tree);
+	return system(command);
+}
+
+#define assert_group(tree, id, want) assert_string_equal(groups_find((tree)->groups, id)->labels, want)
+
+/* Bug: a group that is there is called (removed), one that went lives on, the listener hears wrong things. */
+static void test_come_and_go(void **state)
+{
+	struct tree *tree = *state;
+	uint64_t a = make(tree, "/a.service"), b = make(tree, "/a.service/b"), pod;
+
+	assert_group(tree, a, "cgroup=\"(removed)\""); /* before the first walk nobody is known */
+	assert_group(tree, 0, "cgroup=\"(overflow)\"");
+	assert_int_equal(groups_walk(tree->groups, 1), 3);
+	assert_group(tree, a, "unit=\"a.service\"");
+	assert_ptr_equal(groups_find(tree->groups, a), groups_find(tree->groups, b));
+	assert_int_equal(groups_find(tree->groups, a)->live, 2);
+	assert_true(groups_exists(tree->groups, b));
+	make(tree, "/kubepods");
+	pod = make(tree, "/kubepods/pod1");
+	assert_int_equal(groups_walk(tree->groups, 2), 5);
+	assert_int_equal(tree->pods, 1);
+	move(tree, "/kubepods/pod1", "/../gone");
+	move(tree, "/a.service/b", "/../gone2");
+	assert_int_equal(groups_walk(tree->groups, 3), 3);
+	assert_group(tree, pod, "cgroup=\"(removed)\"");
+	assert_false(groups_exists(tree->groups, b));
+	assert_int_equal(tree->pods, 0);
+	assert_int_equal(groups_find(tree->groups, a)->live, 1);
+	assert_int_equal(tree->added, 5);
+	assert_int_equal(tree->gone, 2);
+	assert_int_equal(groups_walk(tree->groups, 4), 3);
+	assert_int_equal(tree->added, 5);
+}
+
+/* Bug: a group that somebody still counts for is freed, one that nobody does stays. */
+static void test_users(void **state)
+{
+	struct tree *tree = *state;
+	struct group *group;
+	uint64_t a = make(tree, "/a");
+
+	groups_walk(tree->groups, 1);
+	group = groups_find(tree->groups, a);
+	group_get(group);
+	move(tree, "/a", "/../gone");
+	groups_walk(tree->groups, 7);
+	assert_int_equal(group->gone_ns, 7);
+	assert_string_equal(group->labels, "cgroup=\"/a\"");
+	make(tree, "/a"); /* it is back under another id */
+	groups_walk(tree->groups, 8);
+	assert_int_equal(group->gone_ns, 0);
+	assert_int_equal(group->live, 1);
+	move(tree, "/a", "/../gone2");
+	groups_walk(tree->groups, 9);
+	group_put(tree->groups, group); /* ASan: freed once */
+	group_put(tree->groups, NULL);
+}
+
+/* Bug: a renamed cgroup (v1 can), or an inode number that was used again, keeps the old name. */
+static void test_renamed(void **state)
+{
+	struct tree *tree = *state;
+	uint64_t a, b;
+	struct group *old;
+
+	make(tree, "/kubepods");
+	a = make(tree, "/a.service");
+	b = make(tree, "/a.service/b");
+	groups_walk(tree->groups, 1);
+	old = groups_find(tree->groups, a);
+	group_get(old);
+	move(tree, "/a.service", "/kubepods/pod1");
+	assert_int_equal(groups_walk(tree->groups, 2), 4);
+	assert_group(tree, a, "cgroup=\"/kubepods/pod1\"");
+	assert_group(tree, b, "cgroup=\"/kubepods/pod1/b\"");
+	assert_int_equal(old->live, 0);
+	assert_int_equal(old->gone_ns, 2);
+	assert_int_equal(tree->pods, 2);
+	assert_int_equal(groups_find(tree->groups, a)->live, 1);
+	move(tree, "/kubepods/pod1", "/a.service");
+	groups_walk(tree->groups, 3);
+	assert_ptr_equal(groups_find(tree->groups, a), old);
+	assert_int_equal(old->live, 2);
+	assert_int_equal(tree->pods, 0);
+	group_put(tree->groups, old);
+}
+
+/* Bug: an unreadable tree looks like one where everything was removed. */
+static void test_unreadable(void **state)
+{
+	struct tree *tree = *state;
+	uint64_t a = make(tree, "/a");
+	char away[96];
+
+	groups_walk(tree->groups, 1);
+	snprintf(away, sizeof(away), "%s/away", tree->dir);
+	assert_int_equal(rename(in(tree, ""), away), 0);
+	assert_int_equal(groups_walk(tree->groups, 2), -ENOENT);
+	assert_group(tree, a, "cgroup=\"/a\"");
+	assert_group(tree, a + (1 << 20), "cgroup=\"(unknown)\"");
+	assert_int_equal(groups_find(tree->groups, a)->live, 1);
+	assert_int_equal(rename(away, in(tree, "")), 0);
+	assert_int_equal(groups_walk(tree->groups, 3), 2);
+	assert_group(tree, a + (1 << 20), "cgroup=\"(removed)\"");
+}
+
+/* Bug: a deep tree (anybody with a delegated cgroup can make one) overflows the stack or the path. */
+static void test_deep(void **state)
+{
+	struct tree *tree = *state;
+	char name[256];
+	int fd = open(in(tree, ""), O_RDONLY | O_DIRECTORY);
+
+	for (int i = 0; i < 200; i++) {
+		int child;
+
+		memset(name, 'x', sizeof(name));
+		name[i < 50 ? 1 : 250] = 0;
+		assert_int_equal(mkdirat(fd, name, 0755), 0);
+		child = openat(fd, name, O_RDONLY | O_DIRECTORY);
+		assert_true(child >= 0);
+		close(fd);
+		fd = child;
+	}
+	close(fd);
+	assert_in_range(groups_walk(tree->groups, 1), 50, 70);
+	for (int i = 0; i < 400; i++) { /* and a wide one: the table of ids grows */
+		snprintf(name, sizeof(name), "/%d", i);
+		make(tree, name);
+	}
+	assert_in_range(groups_walk(tree->groups, 2), 450, 470);
+	assert_int_equal(symlink("..", in(tree, "/0/loop")), 0);
+	assert_in_range(groups_walk(tree->groups, 3), 450, 470);
+}
+
+#define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_paths), T(test_come_and_go), T(test_users),
+					    T(test_renamed), T(test_unreadable), T(test_deep) };
+
+	log_setup(LOG_ERROR, LOG_LOGFMT);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
