@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Boots one kernel under QEMU (no KVM needed) and runs the tests in it.
 #
-#   tests/vm/boot.sh CELL FOLDER TREE [TEST...]
+#   tests/vm/boot.sh CELL FOLDER TREE [NAME=VALUE | TEST]...
 #
 # CELL is ARCH-SERIES[-lockdown][-v1] (tests/vm/fetch.sh has the series), TREE a disk made by
 # tests/vm/run.sh with this tree in it. FOLDER gets console.log (the kernel's) and output.log (the
@@ -26,10 +26,10 @@ cat_kernel_arguments() {
 
 # A kernel's initramfs: busybox, its modules, and the few lines that go over to the real root.
 make_initramfs() {
-	local new
 	[ ! -e "$kernel/initramfs" ] || [ "$0" -nt "$kernel/initramfs" ] || return 0
 	new=$(mktemp -d)
 	mkdir -p "$new"/{bin,proc,dev,mnt,lib}
+	trap 'rm -rf "$new"' EXIT
 	cp "$(find "$cache/root/$arch" -path '*/bin/busybox' | head -n 1)" "$new/bin/busybox"
 	ln -s busybox "$new/bin/modprobe" # for what the kernel itself asks for, such as crc32c
 	ln -s bin "$new/sbin"
@@ -55,7 +55,6 @@ make_initramfs() {
 	chmod 755 "$new/init"
 	(cd "$new" && find . | cpio -o -H newc --quiet) >"$kernel/.initramfs.$$"
 	mv "$kernel/.initramfs.$$" "$kernel/initramfs"
-	rm -rf "$new"
 }
 
 drive() {
@@ -82,7 +81,7 @@ esac
 rm -f "$out/console.log" "$out/output.log"
 status=0
 # shellcheck disable=SC2046 # drive gives words
-timeout --foreground --kill-after=5 "${VM_TIMEOUT:-300}" \
+setpriv --pdeathsig TERM timeout --kill-after=5 "${VM_TIMEOUT:-300}" \
 	"${machine[@]}" -accel tcg,thread=single -m "${VM_MEMORY:-640}" -smp "${VM_CPUS:-2}" \
 	-nodefaults -display none -no-reboot "${ports[@]}" $(drive "$cache/root/$arch.img" root) \
 	$(drive "$tree" tree) -kernel "$kernel/vmlinuz" -initrd "$kernel/initramfs" \

@@ -433,5 +433,9 @@ scrape = Scrape()
 say("comment", f"scrape: {time.monotonic() - start:.1f} s")
 with open(f"{folder}/scrape.txt", "w") as f:
     f.write(scrape.text)
+for name, labels, number in scrape.rows:  # which shape of each hook the programs took
+    if name == "bpf_exporter_program_attached":
+        found = dict(pair.split("=", 1) for pair in labels.strip(",").replace('",', '"\n').split("\n"))
+        say("comment", "variant", *(found[k].strip('"') for k in ("collector", "program", "variant")), number)
 for check in checks:
     check(scrape)

@@ -28,11 +28,11 @@ done
 
 python3 "$(dirname "$0")/truth.py" "$port" "$live_cgroup" "$tap_tmp" "${live_roots[@]}" \
 	>"$tap_tmp/results" 2>"$tap_tmp/errors"
-while IFS=$'\t' read -r result what got want; do
+while IFS=$'\t' read -r result what got want rest; do
 	case $result in
 	equal) equal "$what" "$got" "$want" ;;
 	between) if python3 -c "exit(not $want)"; then ok "$what ($got)"; else not_ok "$what" "$want is wrong"; fi ;;
-	comment) echo "# $what" ;;
+	comment) echo "# $what $got $want $rest" ;;
 	skip) skip "$what" "$got" ;;
 	esac
 done <"$tap_tmp/results"
