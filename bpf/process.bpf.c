@@ -110,31 +110,52 @@ static __always_inline bool is_fatal(int signal)
 	return false;
 }
 
-static __always_inline enum sender sender_of(struct kernel_siginfo *info, cgroup_id_t target)
+static __always_inline enum sender sender_now(cgroup_id_t target)
 {
-	__u64 address = (__u64)info; /* 0: SEND_SIG_NOINFO, 1: SEND_SIG_PRIV (include/linux/sched/signal.h) */
+	cgroup_id_t sender;
 
-	if (address == 1)
-		return SENDER_KERNEL;
-	if (!is_null(info) && info->si_code > 0)
-		return SENDER_KERNEL; /* a fault, a timer; negative or 0 when a process sent it */
-	return SENDER_SELF + party_of_task(target, bpf_get_current_task_btf());
+	if (have_local_storage())
+		return SENDER_SELF + party_of_task(target, bpf_get_current_task_btf());
+	if (node_cgroup_v1)
+		return SENDER_UNKNOWN; /* 5.10 tells but the v2 group of who runs */
+	sender = bpf_get_current_cgroup_id();
+	if (sender == target)
+		return SENDER_SELF;
+	return bpf_map_lookup_elem(&shared_pod_cgroups, &sender) ? SENDER_POD : SENDER_SYSTEM;
 }
 
-SEC("tp_btf/signal_generate")
-int BPF_PROG(process_signal, int signal, struct kernel_siginfo *info, struct task_struct *task,
-	     int group, int result)
+static __always_inline void count_signal(int signal, struct task_struct *task, bool from_kernel)
 {
-	struct signal_key key = {};
+	struct signal_key key = { .signal = signal };
 	struct cgroup_signal *row;
 
-	if (!is_fatal(signal) || result)
-		return 0; /* result: ignored, already pending, or lost; not delivered */
 	key.cgroup = cgroup_of_task(task);
-	key.signal = signal;
-	key.sender = sender_of(info, key.cgroup);
+	key.sender = from_kernel ? SENDER_KERNEL : sender_now(key.cgroup);
 	row = ROW(cgroup___signal, &key);
 	if (row)
 		ADD(row->fatal_signals, 1);
+}
+
+/*
+ * info is 1 (SEND_SIG_PRIV) when the kernel sends by itself, else si_code is positive for a fault or a
+ * timer, and 0 or negative when a process sent it. `result`: ignored, already pending, or lost.
+ */
+SEC("tp_btf/signal_generate")
+int BPF_PROG(process_signal___since_6_4, int signal, struct kernel_siginfo *info,
+	     struct task_struct *task, int group, int result)
+{
+	if (!is_fatal(signal) || result)
+		return 0;
+	count_signal(signal, task, (__u64)info == 1 || readable_siginfo(info)->si_code > 0);
+	return 0;
+}
+
+SEC("tp_btf/signal_generate")
+int BPF_PROG(process_signal___before_6_4, int signal, struct kernel_siginfo *info,
+	     struct task_struct *task, int group, int result)
+{
+	if (!is_fatal(signal) || result)
+		return 0;
+	count_signal(signal, task, (__u64)info == 1 || (!is_null(info) && info->si_code > 0));
 	return 0;
 }

@@ -111,9 +111,15 @@ struct kernel_siginfo {
 struct linux_binprm;
 
 /* sockets */
+struct net;
+typedef struct {
+	struct net *net;
+} possible_net_t;
 struct sock_common {
+	__u16 skc_num;
 	unsigned short skc_family;
 	volatile unsigned char skc_state;
+	possible_net_t skc_net;
 };
 struct sock_cgroup_data {
 	struct cgroup *cgroup;
