@@ -87,6 +87,7 @@ static void expire_family(struct family *family, void *arg)
 void fold_tick(struct fold *fold, uint64_t now_ns, bool groups_changed)
 {
 	struct expiry expiry = { fold, now_ns };
+	bool pressed = false; /* a table fills with processes: the dead must leave at once */
 
 	for (struct fold_table *t = fold->tables; groups_changed && t; t = t->next) {
 		struct zeros zeros = { fold, t };
@@ -94,6 +95,8 @@ void fold_tick(struct fold *fold, uint64_t now_ns, bool groups_changed)
 		if (t->table->cgroup_at >= 0)
 			groups_each_live(fold->config.groups, add_zeros, &zeros);
 	}
-	processes_check(fold->config.processes, now_ns);
+	for (struct fold_table *t = fold->tables; t; t = t->next)
+		pressed |= t->table->has_who && t->nr_rows > t->table->max_entries / 2;
+	processes_check(fold->config.processes, now_ns, pressed);
 	families_each(fold->config.families, expire_family, &expiry);
 }

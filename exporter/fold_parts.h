@@ -6,8 +6,6 @@
 #include "fold.h"
 
 #define MAX_KEY_WORDS 64
-#define WHO_SIZE 32 /* struct who of bpf/who.bpf.h: cgroup, pid, comm */
-#define WHO_PID	 8
 
 struct row {
 	struct row *next;

@@ -280,6 +280,8 @@ static int read_table(struct reader *r, struct bpf_map *map)
 		table->level = level_of(table);
 	if (!err && table->value_size % 8)
 		return schema_bad(r, "the value must measure a multiple of 8 bytes");
+	if (!err)
+		err = schema_check_labels(r);
 	return err ? err : name_families(r);
 }
 

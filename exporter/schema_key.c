@@ -65,6 +65,51 @@ static int read_enum(struct reader *r, struct label *label, const struct btf_typ
 	return 0;
 }
 
+/* The labels that label_cgroup.c makes of a cgroup id. */
+static bool is_group_label(const char *name)
+{
+	static const char *const names[] = { "cgroup", "unit", "namespace", "pod", "container" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (!strcmp(name, names[i]))
+			return true;
+	return false;
+}
+
+/* Two labels of one name would make every sample of the table one that Prometheus refuses. */
+int schema_check_labels(struct reader *r)
+{
+	const struct table *table = r->table;
+
+	for (size_t i = 0; i < table->nr_labels; i++) {
+		const struct label *label = &table->labels[i];
+		bool cgroup = label->kind == label_kind_cgroup;
+
+		if (!cgroup && table->cgroup_at >= 0 && is_group_label(label->name))
+			return schema_bad(r, "%s: the cgroup makes a label of that name; rename the member", label->name);
+		for (size_t k = 0; k < i; k++) {
+			if (!strcmp(label->name, table->labels[k].name))
+				return schema_bad(r, "two labels are called '%s'; rename one", label->name);
+			if (cgroup && table->labels[k].kind == label_kind_cgroup)
+				return schema_bad(r, "%s: a key has one cgroup id, and '%s' is one", label->name,
+						  table->labels[k].name);
+		}
+		for (size_t k = 0; k < table->nr_metrics; k++) {
+			const struct metric *metric = &table->metrics[k];
+
+			if (metric->by_label && !strcmp(metric->by_label, label->name))
+				return schema_bad(r, "%s: its own label '%s' is one of the key's too; rename one",
+						  metric->member, label->name);
+			if (metric->rare && !cgroup && !(table->has_who && label->offset < WHO_SIZE))
+				return schema_bad(r, "%s: a RARE_COUNTER has no label but its group, and '%s' is one",
+						  metric->member, label->name);
+			if (metric->kind == METRIC_HISTOGRAM && !strcmp(label->name, "le"))
+				return schema_bad(r, "le: a histogram has a label of that name; rename the member");
+		}
+	}
+	return 0;
+}
+
 static int add_label(struct reader *r, const char *name, __u32 type_id, __u32 offset, bool group_only)
 {
 	const struct label_kind *kind = named_kind(r->btf, type_id);

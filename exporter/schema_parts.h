@@ -32,3 +32,6 @@ const struct btf_type *schema_skip(const struct btf *btf, __u32 id, bool typedef
 
 /* Reads the labels of the table's key. Returns 0, or -EINVAL or -ENOMEM. */
 int schema_read_key(struct reader *r, __u32 type_id);
+
+/* After key and metrics were read: are the labels' names fit to stand together? */
+int schema_check_labels(struct reader *r);
