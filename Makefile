@@ -12,7 +12,7 @@ endif
 # make ARCH=arm64: the libraries come from the root filesystem that tests/vm/fetch.sh keeps
 ifeq ($(ARCH),arm64)
 CROSS := arm64
-CC := clang --target=aarch64-linux-gnu -fuse-ld=lld \
+CC := clang --target=aarch64-linux-gnu -fuse-ld=lld -Wno-unused-command-line-argument \
       --sysroot=$(or $(SYSROOT),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/bpf_exporter/vm/root/arm64)
 endif
 ifneq ($(V),1)
@@ -40,7 +40,7 @@ man_page    := $(BUILD)/bpf_exporter.8
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all run deps check check-deps check-vm print-cc bench lint install clean help FORCE
+.PHONY: all run deps check check-deps bench lint install clean help FORCE
 
 all: $(program) $(if $(CROSS),,$(man_page)) ## build build/bpf_exporter (default)
 
@@ -123,3 +123,4 @@ help: ## this list
 -include $(bpf_objects:.o=.d) $(objects:.o=.d) $(wildcard $(BUILD)/tests/*.d)
 include tests/unit.mk
 include tests/bench.mk
+include tests/vm.mk

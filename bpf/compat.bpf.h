@@ -115,7 +115,7 @@ static __always_inline struct gendisk *request_disk(struct request *rq)
 	return old->rq_disk;
 }
 
-/* sched_process_exit: `bool group_dead` came in 6.16 (2ee6ab3c4d4c); before, ask signal->live. */
+/* sched_process_exit: `bool group_dead` came in 6.16 (2ee6ab3c4d4c); before, ask signal->live (process.bpf.c). */
 typedef void (*btf_trace_sched_process_exit___group_dead)(void *, struct task_struct *, bool);
 
 /* mark_victim: (int pid) became (task, uid) in 6.9 (72ba14deb40a), and in 6.1.192. */

@@ -68,6 +68,41 @@ static __always_inline int exit_code(struct task_struct *task)
 	return task->group_leader->exit_code;
 }
 
+/* Processes of several threads whose end is counted, by their leader: its memory is freed last. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, __u64);
+	__type(value, __u8);
+	__uint(max_entries, 16384);
+} process_ended SEC(".maps");
+
+/*
+ * For kernels that do not say whether a thread is the last. signal->live fell before this hook, so
+ * threads that end together (exit_group) may all find 0 in it: the first one counts.
+ */
+static __always_inline bool is_first_of_last(struct task_struct *task)
+{
+	__u64 leader = (__u64)task->group_leader;
+	__u8 yes = 1;
+
+	if (task->signal->live.counter)
+		return false;
+	if (task->signal->nr_threads == 1 && !bpf_map_lookup_elem(&process_ended, &leader))
+		return true;
+	/* (int): before 6.4 (d7ba4cc900bf) the upper half of what a map update gives is undefined */
+	return (int)bpf_map_update_elem(&process_ended, &leader, &yes, BPF_NOEXIST) != -EEXIST;
+}
+
+SEC("tp_btf/sched_process_free")
+int BPF_PROG(process_freed, struct task_struct *task)
+{
+	__u64 leader = (__u64)task;
+
+	if (!bpf_core_type_exists(btf_trace_sched_process_exit___group_dead) && task->pid == task->tgid)
+		bpf_map_delete_elem(&process_ended, &leader);
+	return 0;
+}
+
 SEC("tp_btf/sched_process_exit")
 int process_exit(__u64 *ctx)
 {
@@ -79,7 +114,7 @@ int process_exit(__u64 *ctx)
 	if (bpf_core_type_exists(btf_trace_sched_process_exit___group_dead))
 		last = ctx[1];
 	else
-		last = !task->signal->live.counter;
+		last = is_first_of_last(task);
 	if (!last)
 		return 0;
 	row = row_of(task);

@@ -53,6 +53,7 @@ enum {
 	TCP_NEW_SYN_RECV = 12,
 };
 enum { TCP_CA_Recovery = 3, TCP_CA_Loss = 4 };
+enum { EEXIST = 17 };
 enum { CLONE_THREAD = 0x10000 };
 enum { PF_EXITING = 0x4, PF_KTHREAD = 0x200000 };
 enum { SIGNAL_GROUP_EXIT = 0x4 };
@@ -88,6 +89,7 @@ struct sched_info {
 };
 struct signal_struct {
 	atomic_t live;
+	int nr_threads;
 	int group_exit_code;
 	unsigned int flags;
 };

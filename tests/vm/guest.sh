@@ -14,6 +14,7 @@ mount -t tmpfs none /dev/shm
 stty -F "/dev/$port" -opost
 exec >"/dev/$port" 2>&1 </dev/null
 ip link set lo up
+modprobe -a loop null_blk veth sch_netem sch_tbf nf_tables 2>/dev/null
 
 case -$options- in
 *-v1-*)
@@ -41,7 +42,8 @@ for test in "$@"; do
 	case $test in *=*) export "${test?}" && continue ;; esac
 	start=$(cut -d ' ' -f 1 /proc/uptime)
 	echo "# begin $test"
-	timeout --kill-after=5 "${VM_TEST_TIMEOUT:-120}" bash "tests/$test"
+	# in the foreground: a process group of its own would be hung up for a child that is stopped
+	timeout --foreground --kill-after=5 "${VM_TEST_TIMEOUT:-120}" bash "tests/$test"
 	rc=$?
 	[ $rc = 0 ] || status=1
 	echo "# end $test: status $rc, $(awk -v a="$start" '{ printf "%.1f", $1 - a }' /proc/uptime) s"

@@ -13,8 +13,9 @@ cd "$(dirname "$0")/../.." || exit 1
 
 cells="amd64-5.10 amd64-6.1 amd64-6.12 amd64-newest amd64-5.10-lockdown amd64-6.1-lockdown
 	amd64-6.12-lockdown amd64-newest-lockdown amd64-6.1-v1 arm64-6.12"
-# looked at closer where nothing but the kernel differs
-live_tests="block new_cgroup oom process sched tcp_owner tcp_resets tcp_retransmits tcp_synack"
+# looked at closer where nothing but the kernel differs; at length on the oldest and the newest
+live_tests="block new_cgroup oom process tcp_resets tcp_synack"
+long_tests="sched tcp_owner tcp_retransmits"
 out=build/vm
 start=$SECONDS
 
@@ -64,6 +65,7 @@ tests_of() {
 	echo vm/check.sh vm/truth.sh
 	case $1 in
 	*-lockdown* | *-v1* | arm64-*) ;;
+	*-5.10 | *-newest) printf 'live/%s_test.sh\n' $live_tests $long_tests ;;
 	*) printf 'live/%s_test.sh\n' $live_tests ;;
 	esac
 }

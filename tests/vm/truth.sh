@@ -5,7 +5,6 @@
 . "$(dirname "$0")/../live/lib.sh"
 live_begin "$@"
 
-modprobe -a null_blk veth sch_netem 2>/dev/null
 exporter_start
 for group in tcp sched process disk oom; do
 	cgroup_new $group
