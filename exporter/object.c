@@ -40,17 +40,17 @@ static bool starts_with(const char *text, const char *prefix)
  */
 static void keep_verifier_line(const char *log)
 {
-	const char *end = strstr(log, "\nprocessed "), *line = end;
+	const char *end = strstr(log, "\nprocessed "), *line;
 
-	while (line) {
+	while (end) {
 		for (line = end; line > log && line[-1] != '\n';)
 			line--;
-		if (line == log || !(starts_with(line, "cur state:") || starts_with(line, "old state:")))
-			break;
-		end = line - 1;
+		if (line == log || !(starts_with(line, "cur state:") || starts_with(line, "old state:"))) {
+			keep_line(last_verifier, sizeof(last_verifier), line, end - line);
+			return;
+		}
+		end = line - 1; /* what the verifier compared, not what it said of it */
 	}
-	if (line)
-		keep_line(last_verifier, sizeof(last_verifier), line, end - line);
 }
 
 /* What names a map or a program is nearer to the fault than what libbpf tried before. */

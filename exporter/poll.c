@@ -70,9 +70,12 @@ int poller_init(struct poller *poller, struct collectors *collectors, struct fol
 		if (runs(c))
 			poller->polled[poller->nr_polled++].collector = c;
 	}
-	for (size_t i = 0; i < poller->nr_tables; i++)
-		if (poller->tables[i].table->value_size > largest)
-			largest = poller->tables[i].table->value_size;
+	for (size_t i = 0; i < poller->nr_tables; i++) {
+		const struct table *table = poller->tables[i].table;
+
+		if (table && table->value_size > largest)
+			largest = table->value_size;
+	}
 	poller->sums = malloc(largest + 8);
 	return poller->sums ? 0 : -ENOMEM;
 }

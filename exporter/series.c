@@ -205,7 +205,7 @@ static struct series *series_new(struct family *family, const char *labels, size
 
 static int grow_slots(struct family *family)
 {
-	size_t n = family->nr_slots * 2;
+	size_t n = family->nr_slots ? family->nr_slots * 2 : 16;
 	struct series **slots = calloc(n, sizeof(*slots));
 
 	if (!slots)

@@ -170,7 +170,7 @@ int serve_listen(const char *address, uint16_t *port)
 {
 	struct sockaddr_storage sockaddr = { 0 };
 	socklen_t len = sizeof(sockaddr);
-	struct target target;
+	struct target target = { 0 };
 	const char *why = parse(address, &target);
 	int fd, err = 0;
 
@@ -192,6 +192,7 @@ int serve_listen(const char *address, uint16_t *port)
 		close(fd);
 		return err;
 	}
+	/* NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): getsockname() filled it */
 	*port = ntohs(sockaddr.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&sockaddr)->sin6_port
 						     : ((struct sockaddr_in *)&sockaddr)->sin_port);
 	return fd;

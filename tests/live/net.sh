@@ -37,8 +37,8 @@ net_pair() {
 	}
 	for ns in a b; do
 		ip -n $ns link set lo up
-		ip -n $ns addr add 10.99.0.$([ $ns = a ] && echo 1 || echo 2)/24 dev veth0
-		ip -n $ns addr add fd99::$([ $ns = a ] && echo 1 || echo 2)/64 dev veth0 nodad
+		ip -n $ns addr add "10.99.0.$([ $ns = a ] && echo 1 || echo 2)/24" dev veth0
+		ip -n $ns addr add "fd99::$([ $ns = a ] && echo 1 || echo 2)/64" dev veth0 nodad
 		# small packets of packets, so that a few MB are many chances to lose one
 		ip -n $ns link set veth0 up gso_max_segs 8
 	done
