@@ -3,11 +3,17 @@
 VERSION   := 0.1.0
 PREFIX    ?= /usr/local
 DESTDIR   ?=
-BUILD     ?= build
+BUILD     ?= build$(if $(ARCH),/$(ARCH))
 CLANG     ?= clang
 LLVM_STRIP ?= llvm-strip
 ifeq ($(origin CC),default)
 CC := $(if $(shell command -v gcc),gcc,clang)
+endif
+# make ARCH=arm64: the libraries come from the root filesystem that tests/vm/fetch.sh keeps
+ifeq ($(ARCH),arm64)
+CROSS := arm64
+CC := clang --target=aarch64-linux-gnu -fuse-ld=lld -Wno-unused-command-line-argument \
+      --sysroot=$(or $(SYSROOT),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/bpf_exporter/vm/root/arm64)
 endif
 ifneq ($(V),1)
 Q := @
@@ -36,7 +42,7 @@ man_page    := $(BUILD)/bpf_exporter.8
 .SUFFIXES:
 .PHONY: all run deps check check-deps bench lint install clean help FORCE
 
-all: $(program) $(man_page) ## build build/bpf_exporter (default)
+all: $(program) $(if $(CROSS),,$(man_page)) ## build build/bpf_exporter (default)
 
 $(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c
 	$(say) BPF $@
@@ -117,3 +123,4 @@ help: ## this list
 -include $(bpf_objects:.o=.d) $(objects:.o=.d) $(wildcard $(BUILD)/tests/*.d)
 include tests/unit.mk
 include tests/bench.mk
+include tests/vm.mk

@@ -42,6 +42,18 @@
 #define have_local_storage() \
 	bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_storage_get)
 
+/*
+ * signal_generate's info may be the number 1, so verifiers since 6.13 (838a10bd2ebf: "may encode
+ * error"; 6.12.117 has it too) take it for a number that nothing can be read from, and those before
+ * it have no bpf_rdonly_cast() (6.2, a35b9af4ec2c). 5.13 to 5.15 refuse a program that so much as
+ * names a function they lack. Hence two programs, x___since_6_4 and x___before_6_4, of which
+ * exporter/attach.c loads one: a kernel that has struct bpf_iter_num (6.4) has the function.
+ * Reading from what it gives is safe whatever the address: a fault reads as 0.
+ */
+extern void *bpf_rdonly_cast(const void *, __u32) __ksym __weak;
+#define readable_siginfo(info) \
+	((struct kernel_siginfo *)bpf_rdonly_cast(info, bpf_core_type_id_kernel(struct kernel_siginfo)))
+
 /* 5.15 (8520e224f547): before, sk_cgrp_data was a number that may or may not be a pointer. */
 #define have_sock_cgroup() bpf_core_field_exists(((struct sock *)0)->sk_cgrp_data.cgroup)
 
@@ -103,7 +115,7 @@ static __always_inline struct gendisk *request_disk(struct request *rq)
 	return old->rq_disk;
 }
 
-/* sched_process_exit: `bool group_dead` came in 6.16 (2ee6ab3c4d4c); before, ask signal->live. */
+/* sched_process_exit: `bool group_dead` came in 6.16 (2ee6ab3c4d4c); before, ask signal->live (process.bpf.c). */
 typedef void (*btf_trace_sched_process_exit___group_dead)(void *, struct task_struct *, bool);
 
 /* mark_victim: (int pid) became (task, uid) in 6.9 (72ba14deb40a), and in 6.1.192. */

@@ -2,6 +2,44 @@
 /* bpf/owner.bpf.c: remembers which process owns a TCP socket; counts nothing. */
 #include "owner.bpf.h"
 
+/* Who listens on a port, for its accepted sockets: they are no clones where there is no storage. */
+struct port {
+	__u64 netns;
+	__u64 port;
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, struct port);
+	__type(value, struct owner);
+	__uint(max_entries, 4096);
+} owner_ports___before_5_11 SEC(".maps");
+
+/* There is no typed `current` either: its numbers, and its thread's name instead of its leader's. */
+static __always_inline void remember_by_address(struct sock *sk, int from, int to)
+{
+	__u64 address = (__u64)sk;
+	struct port port = { (__u64)sk->__sk_common.skc_net.net, sk->__sk_common.skc_num };
+	struct owner fresh = { .by_itself = true };
+	struct owner *listener;
+
+	if (to == TCP_CLOSE) {
+		bpf_map_delete_elem(&shared_owners___before_5_11, &address);
+		if (from == TCP_LISTEN)
+			bpf_map_delete_elem(&owner_ports___before_5_11, &port);
+	} else if (from == TCP_CLOSE && (to == TCP_SYN_SENT || to == TCP_LISTEN)) {
+		fresh.who.cgroup = node_cgroup_v1 ? CGROUP_ROOT : bpf_get_current_cgroup_id();
+		fresh.who.pid = bpf_get_current_pid_tgid() >> 32;
+		bpf_get_current_comm(fresh.who.comm, sizeof(fresh.who.comm));
+		bpf_map_update_elem(&shared_owners___before_5_11, &address, &fresh, BPF_ANY);
+		if (to == TCP_LISTEN)
+			bpf_map_update_elem(&owner_ports___before_5_11, &port, &fresh, BPF_ANY);
+	} else if (from == TCP_SYN_RECV && to == TCP_ESTABLISHED) {
+		listener = bpf_map_lookup_elem(&owner_ports___before_5_11, &port);
+		if (listener)
+			bpf_map_update_elem(&shared_owners___before_5_11, &address, listener, BPF_ANY);
+	}
+}
+
 /* The process that connects or listens does so itself: here, and only here, `current` is right. */
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(owner_of_new_socket, struct sock *sk, int from, int to)
@@ -9,8 +47,10 @@ int BPF_PROG(owner_of_new_socket, struct sock *sk, int from, int to)
 	struct owner fresh = { .by_itself = true };
 	struct owner *owner;
 
-	if (!have_local_storage())
+	if (!have_local_storage()) {
+		remember_by_address(sk, from, to);
 		return 0;
+	}
 	if (from == TCP_SYN_RECV) {
 		/* a clone of its listener's owner, until the sweep finds who holds it */
 		owner = bpf_sk_storage_get(&shared_owners, sk, 0, 0);

@@ -21,6 +21,23 @@ struct {
 	__type(value, struct owner);
 } shared_owners SEC(".maps");
 
+/* By address, where sockets have no storage; a row is removed when its socket closes. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, __u64);
+	__type(value, struct owner);
+	__uint(max_entries, 32768);
+} shared_owners___before_5_11 SEC(".maps");
+
+static __always_inline struct owner *owner_of_sock(struct sock *sk)
+{
+	__u64 address = (__u64)sk;
+
+	if (have_local_storage())
+		return bpf_sk_storage_get(&shared_owners, sk, 0, 0);
+	return bpf_map_lookup_elem(&shared_owners___before_5_11, &address);
+}
+
 /* Full sockets only: a time-wait or request socket ends before the fields below. */
 static __always_inline bool is_full_socket(const struct sock *sk)
 {
@@ -35,14 +52,12 @@ static __always_inline bool is_full_socket(const struct sock *sk)
  */
 static __always_inline void who_of_sock(struct who *who, struct sock *sk)
 {
-	__builtin_memset(who, 0, sizeof(*who));
-	if (have_local_storage()) {
-		struct owner *owner = bpf_sk_storage_get(&shared_owners, sk, 0, 0);
+	struct owner *owner = owner_of_sock(sk);
 
-		if (owner) {
-			*who = owner->who;
-			return;
-		}
+	__builtin_memset(who, 0, sizeof(*who));
+	if (owner) {
+		*who = owner->who;
+		return;
 	}
 	who->cgroup = CGROUP_ROOT;
 	if (!node_cgroup_v1 && have_sock_cgroup()) {

@@ -68,6 +68,41 @@ static __always_inline int exit_code(struct task_struct *task)
 	return task->group_leader->exit_code;
 }
 
+/* Processes of several threads whose end is counted, by their leader: its memory is freed last. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, __u64);
+	__type(value, __u8);
+	__uint(max_entries, 16384);
+} process_ended SEC(".maps");
+
+/*
+ * For kernels that do not say whether a thread is the last. signal->live fell before this hook, so
+ * threads that end together (exit_group) may all find 0 in it: the first one counts.
+ */
+static __always_inline bool is_first_of_last(struct task_struct *task)
+{
+	__u64 leader = (__u64)task->group_leader;
+	__u8 yes = 1;
+
+	if (task->signal->live.counter)
+		return false;
+	if (task->signal->nr_threads == 1 && !bpf_map_lookup_elem(&process_ended, &leader))
+		return true;
+	/* (int): before 6.4 (d7ba4cc900bf) the upper half of what a map update gives is undefined */
+	return (int)bpf_map_update_elem(&process_ended, &leader, &yes, BPF_NOEXIST) != -EEXIST;
+}
+
+SEC("tp_btf/sched_process_free")
+int BPF_PROG(process_freed, struct task_struct *task)
+{
+	__u64 leader = (__u64)task;
+
+	if (!bpf_core_type_exists(btf_trace_sched_process_exit___group_dead) && task->pid == task->tgid)
+		bpf_map_delete_elem(&process_ended, &leader);
+	return 0;
+}
+
 SEC("tp_btf/sched_process_exit")
 int process_exit(__u64 *ctx)
 {
@@ -79,7 +114,7 @@ int process_exit(__u64 *ctx)
 	if (bpf_core_type_exists(btf_trace_sched_process_exit___group_dead))
 		last = ctx[1];
 	else
-		last = !task->signal->live.counter;
+		last = is_first_of_last(task);
 	if (!last)
 		return 0;
 	row = row_of(task);
@@ -110,31 +145,52 @@ static __always_inline bool is_fatal(int signal)
 	return false;
 }
 
-static __always_inline enum sender sender_of(struct kernel_siginfo *info, cgroup_id_t target)
+static __always_inline enum sender sender_now(cgroup_id_t target)
 {
-	__u64 address = (__u64)info; /* 0: SEND_SIG_NOINFO, 1: SEND_SIG_PRIV (include/linux/sched/signal.h) */
+	cgroup_id_t sender;
 
-	if (address == 1)
-		return SENDER_KERNEL;
-	if (!is_null(info) && info->si_code > 0)
-		return SENDER_KERNEL; /* a fault, a timer; negative or 0 when a process sent it */
-	return SENDER_SELF + party_of_task(target, bpf_get_current_task_btf());
+	if (have_local_storage())
+		return SENDER_SELF + party_of_task(target, bpf_get_current_task_btf());
+	if (node_cgroup_v1)
+		return SENDER_UNKNOWN; /* 5.10 tells but the v2 group of who runs */
+	sender = bpf_get_current_cgroup_id();
+	if (sender == target)
+		return SENDER_SELF;
+	return bpf_map_lookup_elem(&shared_pod_cgroups, &sender) ? SENDER_POD : SENDER_SYSTEM;
 }
 
-SEC("tp_btf/signal_generate")
-int BPF_PROG(process_signal, int signal, struct kernel_siginfo *info, struct task_struct *task,
-	     int group, int result)
+static __always_inline void count_signal(int signal, struct task_struct *task, bool from_kernel)
 {
-	struct signal_key key = {};
+	struct signal_key key = { .signal = signal };
 	struct cgroup_signal *row;
 
-	if (!is_fatal(signal) || result)
-		return 0; /* result: ignored, already pending, or lost; not delivered */
 	key.cgroup = cgroup_of_task(task);
-	key.signal = signal;
-	key.sender = sender_of(info, key.cgroup);
+	key.sender = from_kernel ? SENDER_KERNEL : sender_now(key.cgroup);
 	row = ROW(cgroup___signal, &key);
 	if (row)
 		ADD(row->fatal_signals, 1);
+}
+
+/*
+ * info is 1 (SEND_SIG_PRIV) when the kernel sends by itself, else si_code is positive for a fault or a
+ * timer, and 0 or negative when a process sent it. `result`: ignored, already pending, or lost.
+ */
+SEC("tp_btf/signal_generate")
+int BPF_PROG(process_signal___since_6_4, int signal, struct kernel_siginfo *info,
+	     struct task_struct *task, int group, int result)
+{
+	if (!is_fatal(signal) || result)
+		return 0;
+	count_signal(signal, task, (__u64)info == 1 || readable_siginfo(info)->si_code > 0);
+	return 0;
+}
+
+SEC("tp_btf/signal_generate")
+int BPF_PROG(process_signal___before_6_4, int signal, struct kernel_siginfo *info,
+	     struct task_struct *task, int group, int result)
+{
+	if (!is_fatal(signal) || result)
+		return 0;
+	count_signal(signal, task, (__u64)info == 1 || (!is_null(info) && info->si_code > 0));
 	return 0;
 }

@@ -53,6 +53,7 @@ enum {
 	TCP_NEW_SYN_RECV = 12,
 };
 enum { TCP_CA_Recovery = 3, TCP_CA_Loss = 4 };
+enum { EEXIST = 17 };
 enum { CLONE_THREAD = 0x10000 };
 enum { PF_EXITING = 0x4, PF_KTHREAD = 0x200000 };
 enum { SIGNAL_GROUP_EXIT = 0x4 };
@@ -88,6 +89,7 @@ struct sched_info {
 };
 struct signal_struct {
 	atomic_t live;
+	int nr_threads;
 	int group_exit_code;
 	unsigned int flags;
 };
@@ -111,9 +113,15 @@ struct kernel_siginfo {
 struct linux_binprm;
 
 /* sockets */
+struct net;
+typedef struct {
+	struct net *net;
+} possible_net_t;
 struct sock_common {
+	__u16 skc_num;
 	unsigned short skc_family;
 	volatile unsigned char skc_state;
+	possible_net_t skc_net;
 };
 struct sock_cgroup_data {
 	struct cgroup *cgroup;

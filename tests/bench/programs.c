@@ -24,6 +24,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "attach.h"
 #include "bench.h"
 #include "clock.h"

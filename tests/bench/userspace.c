@@ -13,6 +13,7 @@
 #include <string.h>
 #include <valgrind/callgrind.h>
 
+#include "clock.h"
 #include "bench.h"
 #include "clock.h"
 #include "label.h"

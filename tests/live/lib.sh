@@ -176,6 +176,8 @@ spawn_in() {
 }
 
 helper() {
+	helper=${LIVE_HELPERS-}/$1 # compiled elsewhere: a VM has no compiler
+	[ ! -x "$helper" ] || return 0
 	helper=$tap_tmp/$1
 	if ! cc -O1 -pthread -o "$helper" "${BASH_SOURCE[0]%/*}/$1.c" 2>"$tap_tmp/cc.log"; then
 		not_ok "the helper $1.c compiles" "$(head -n 3 "$tap_tmp/cc.log")"

@@ -1,0 +1,129 @@
+#!/usr/bin/env bash
+# Boots the matrix of kernels and prints a table: kernel x collector.
+#
+#   tests/vm/run.sh                            the whole matrix
+#   KERNEL=6.1 TEST=tcp tests/vm/run.sh        one kernel, one collector's tests (make check-vm)
+#   KERNEL=arm64-6.12, KERNEL=6.1-lockdown     other cells: [ARCH-]SERIES[-lockdown][-v1]
+#
+# Each cell leaves build/vm/CELL/console.log (the kernel's) and output.log (the tests'). A collector
+# passes when its truth test does, or when it is absent for a reason that table.py knows to be right.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+. tests/tap.sh
+
+cells="amd64-5.10 amd64-6.1 amd64-6.12 amd64-newest amd64-5.10-lockdown amd64-6.1-lockdown
+	amd64-6.12-lockdown amd64-newest-lockdown amd64-6.1-v1 arm64-6.12"
+# looked at closer where nothing but the kernel differs; at length on the oldest and the newest
+live_tests="block new_cgroup oom process tcp_resets tcp_synack"
+long_tests="sched tcp_owner tcp_retransmits"
+out=build/vm
+start=$SECONDS
+
+if [ -n "${KERNEL-}" ]; then
+	cells=$KERNEL
+	case $KERNEL in amd64-* | arm64-*) ;; *) cells=amd64-$KERNEL ;; esac
+fi
+
+needs() {
+	local program
+	for program in "$@"; do
+		PATH=$PATH:/sbin:/usr/sbin command -v "$program" >/dev/null && continue
+		skip "kernels in VMs" "$program is not installed (make check-deps)"
+		finish
+	done
+}
+
+# What the guest gets of this tree: the program, the tests, and what those compile.
+make_tree() {
+	local arch=$1 tree=$tap_tmp/$1 helper cc=cc
+	mkdir -p "$tree/build/helpers"
+	case $arch in
+	amd64) cp build/bpf_exporter "$tree/build/" ;;
+	arm64)
+		make --no-print-directory ARCH=arm64 >"$out/arm64.log" 2>&1 || return
+		cp build/arm64/bpf_exporter "$tree/build/"
+		cc=$(make --no-print-directory ARCH=arm64 print-cc)
+		;;
+	esac
+	for helper in tests/live/*_work.c; do
+		[ -e "$helper" ] || continue
+		$cc -O1 -pthread -o "$tree/build/helpers/$(basename "$helper" .c)" "$helper" || return
+	done
+	cp -r tests "$tree/tests"
+	/sbin/mke2fs -q -t ext4 -O ^has_journal -d "$tree" "$tree.img" 48M
+}
+
+tests_of() {
+	local test
+	if [ -n "${TEST-}" ]; then
+		echo "VM_TRUTH=$TEST vm/check.sh vm/truth.sh"
+		for test in tests/live/"$TEST"*_test.sh; do
+			[ ! -e "$test" ] || echo "${test#tests/}"
+		done
+		return
+	fi
+	echo vm/check.sh vm/truth.sh
+	case $1 in
+	*-lockdown* | *-v1* | arm64-*) ;;
+	*-5.10 | *-newest) printf 'live/%s_test.sh\n' $live_tests $long_tests ;;
+	*) printf 'live/%s_test.sh\n' $live_tests ;;
+	esac
+}
+
+boot() {
+	local cell=$1 status=0 begin=$SECONDS
+	rm -rf "${out:?}/$cell"
+	# shellcheck disable=SC2046 # words
+	setpriv --pdeathsig TERM bash tests/vm/boot.sh "$cell" "$out/$cell" "$tap_tmp/${cell%%-*}.img" \
+		$(tests_of "$cell") || status=$?
+	echo "$status $((SECONDS - begin))" >"$out/$cell/status"
+}
+
+tap_cleanup() {
+	local pid
+	for pid in $(jobs -p); do
+		kill -TERM "$pid" 2>/dev/null
+	done
+	wait
+}
+
+needs qemu-system-x86_64 cpio depmod mke2fs xz dpkg-deb apt-get python3
+mkdir -p "$out"
+tap_mktemp
+ready=()
+for cell in $cells; do
+	series=${cell%-lockdown*}
+	series=${series%-v1}
+	if [ "${cell%%-*}" = arm64 ]; then
+		command -v qemu-system-aarch64 >/dev/null || { skip "$cell" "qemu-system-aarch64 is not installed"; continue; }
+	fi
+	if ! why=$(bash tests/vm/fetch.sh "$series" 2>&1); then
+		skip "$cell" "it cannot be fetched: $why"
+	elif [ ! -e "$tap_tmp/${cell%%-*}.img" ] && ! why=$(make_tree "${cell%%-*}" 2>&1); then
+		not_ok "$cell" "its disk cannot be made: ${why:-see $out/arm64.log}"
+	else
+		ready+=("$cell")
+	fi
+done
+for object in build/arm64/bpf/*.bpf.o; do
+	[ -e "$tap_tmp/arm64.img" ] || break
+	check "arm64 has the same ${object##*/}" cmp "$object" "build/bpf/${object##*/}"
+done
+for cell in "${ready[@]-}"; do
+	[ -n "$cell" ] || break
+	while [ "$(jobs -rp | wc -l)" -ge "$(nproc)" ]; do
+		wait -n
+	done
+	boot "$cell" &
+done
+wait
+while IFS=$'\t' read -r result what why; do
+	case $result in
+	ok) ok "$what" ;;
+	fail) not_ok "$what" "$why" ;;
+	skip) skip "$what" "$why" ;;
+	*) echo "$result" ;; # the table
+	esac
+done < <(python3 tests/vm/table.py "$out" "${ready[@]-}")
+echo "# ${#ready[@]} cells in $((SECONDS - start)) s"
+finish

@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# Catches: a collector that loads on this kernel but counts wrong: an argument that moved, a field
+# that was renamed, a hook that fires twice, `current` that is somebody else. One exporter, one round
+# of events, one scrape: tests/live/ looks closer, this is short enough for every kernel.
+. "$(dirname "$0")/../live/lib.sh"
+live_begin "$@"
+
+exporter_start
+for group in tcp sched process disk oom; do
+	cgroup_new $group
+done
+if [ -e "${live_roots[0]}/$live_cgroup/oom/memory.max" ]; then
+	echo 30M >"${live_roots[0]}/$live_cgroup/oom/memory.max"
+else
+	echo 30M >"${live_roots[0]}/$live_cgroup/oom/memory.limit_in_bytes"
+fi
+
+ip netns add a
+ip netns add b
+ip link add name va netns a type veth peer name vb netns b
+ip -n a addr add 10.9.0.1/24 dev va
+ip -n b addr add 10.9.0.2/24 dev vb
+for end in a b; do
+	ip -n $end link set lo up
+	ip -n $end link set v$end up
+done
+
+python3 "$(dirname "$0")/truth.py" "$port" "$live_cgroup" "$tap_tmp" "${live_roots[@]}" \
+	>"$tap_tmp/results" 2>"$tap_tmp/errors"
+while IFS=$'\t' read -r result what got want rest; do
+	case $result in
+	equal) equal "$what" "$got" "$want" ;;
+	between) if python3 -c "exit(not $want)"; then ok "$what ($got)"; else not_ok "$what" "$want is wrong"; fi ;;
+	comment) echo "# $what $got $want $rest" ;;
+	skip) skip "$what" "$got" ;;
+	esac
+done <"$tap_tmp/results"
+if [ -s "$tap_tmp/errors" ]; then
+	not_ok "the truth test itself" "$(tail -n 4 "$tap_tmp/errors")"
+fi
+complaints=$(grep -E 'level=(warn|error)' "$tap_tmp/exporter.log" | grep -v 'this kernel has no' | head -n 3)
+if [ -n "$complaints" ]; then
+	not_ok "the exporter has nothing to complain of" "$complaints"
+else
+	ok "the exporter has nothing to complain of"
+fi
+
+# no BTF: one clear line, exit status 1
+mkdir "$tap_tmp/empty"
+mount --bind "$tap_tmp/empty" /sys/kernel/btf
+"$BPF_EXPORTER" --check >"$tap_tmp/out" 2>&1
+equal "without the kernel's BTF: exit status" $? 1
+equal "without the kernel's BTF: one line" "$(grep -c . "$tap_tmp/out")" 1
+check "it names the file" grep -q /sys/kernel/btf/vmlinux "$tap_tmp/out"
+umount /sys/kernel/btf
+finish
