@@ -28,21 +28,34 @@
 static inline __attribute__((always_inline)) unsigned long long
 histogram_slot(unsigned long long ns)
 {
-	unsigned long long bound, quarter;
+	unsigned long long bound, odd, upper;
 	long long octave = 63, slot;
 
 	if (!ns)
 		return 0;
-	for (unsigned int bits = 32; bits; bits /= 2)
-		if (!(ns >> (64 - bits))) {
-			ns <<= bits;
-			octave -= bits;
-		}
-	quarter = ns >> 61 & 3;
+	/*
+	 * No branches below: times differ from event to event, and each wrong guess of the CPU costs more
+	 * than all of this. BPF has no other way to compare than to branch, so the top bit of a difference
+	 * decides; the barrier keeps the compiler from seeing a comparison in it.
+	 */
+	for (unsigned int log = 5, bits = 32; bits; bits /= 2, log--) {
+		unsigned long long empty = (ns >> (64 - bits)) - 1;
+
+		asm volatile("" : "+r"(empty));
+		empty = empty >> 63 << log;
+		ns <<= empty;
+		octave -= empty;
+	}
 	/* no array: a constant one lands in .rodata.cst32, which libbpf does not know */
-	bound = quarter & 2 ? (quarter & 1 ? 0xee6b280000000000 : 0xc87c3e7d03cdbec3) :
-			      (quarter & 1 ? 0xa8965f74bf065071 : 0x8dc3b8960164a7d9);
-	slot = (octave - 30) * 4 + quarter + 1 + (ns > bound) - HIST_FIRST;
+	odd = ns >> 61 & 1;
+	upper = ns >> 62 & 1;
+	asm volatile("" : "+r"(odd), "+r"(upper));
+	bound = 0x8dc3b8960164a7d9 + odd * (0xa8965f74bf065071 - 0x8dc3b8960164a7d9) +
+		upper * (0xc87c3e7d03cdbec3 - 0x8dc3b8960164a7d9) +
+		(odd & upper) * (0xee6b280000000000 - 0xc87c3e7d03cdbec3 - 0xa8965f74bf065071 + 0x8dc3b8960164a7d9);
+	bound -= ns; /* both have bit 63 set: the difference has it when ns is beyond the bound */
+	asm volatile("" : "+r"(bound));
+	slot = (octave - 30) * 4 + (upper << 1 | odd) + 1 + (bound >> 63) - HIST_FIRST;
 	if (slot < 0)
 		slot = 0;
 	asm volatile("" : "+r"(slot)); /* so that the verifier sees the next test on this very value */
