@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Catches: a program that needs what a known kernel does not have; and a check of that which sees
 # nothing: each kind of breakage is made on purpose.
+# shellcheck source=tests/tap.sh
 . "$(dirname "$0")/../tap.sh"
 here=$(cd "$(dirname "$0")" && pwd)
 cd "$here/../.." || exit 1
