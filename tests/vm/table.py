@@ -88,7 +88,7 @@ for program in sorted({p for cell in matrix for p in cell.variants}):
     for cell in matrix:
         if program in cell.variants:
             shapes.setdefault(cell.variants[program], []).append(cell.name)
-    if len(shapes) > 1:
+    if len(shapes) > 1 or len(matrix) == 1:
         for shape, names in shapes.items():
             row("/".join(program), shape, ", ".join(names))
 
