@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-#include "fold.h"
+#include "fold_parts.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -9,52 +9,6 @@
 #include "hash.h"
 #include "histogram.h"
 #include "label.h"
-
-#define MAX_KEY_WORDS 64
-#define WHO_SIZE 32 /* struct who of bpf/who.bpf.h: cgroup, pid, comm */
-#define WHO_PID	 8
-
-struct row {
-	struct row *next;
-	uint32_t hash;
-	uint32_t idle; /* polls since it last grew */
-	struct group *group;
-	struct process *process;
-	/* the key in words; what it held; a series per cell of its own level, one of the process level if any */
-	uint64_t data[];
-};
-
-struct fold_table {
-	struct fold_table *next;
-	struct fold *fold;
-	const struct table *table;
-	struct family **families, **process_families; /* per metric; NULL where it has none */
-	size_t key_words, value_words;
-	struct row **slots;
-	size_t nr_rows, nr_slots;
-	bool has_process;   /* some metric has series per process */
-};
-
-struct fold {
-	struct fold_config config;
-	struct fold_table *tables;
-	uint64_t reaped;
-};
-
-static uint64_t *row_last(const struct fold_table *t, struct row *row)
-{
-	return row->data + t->key_words;
-}
-
-static struct series **row_series(const struct fold_table *t, struct row *row)
-{
-	return (struct series **)(row->data + t->key_words + t->value_words);
-}
-
-static struct series **row_process_series(const struct fold_table *t, struct row *row)
-{
-	return row_series(t, row) + t->table->nr_cells;
-}
 
 struct fold *fold_new(const struct fold_config *config)
 {
@@ -139,76 +93,6 @@ fail:
 	table_free(t);
 	return NULL;
 }
-
-/* ---- labels ---- */
-
-static void add_key_label(struct buffer *out, const struct label *label, const void *key)
-{
-	struct buffer value = { 0 };
-
-	label->kind->decode(label, key, &value);
-	label_add(out, label->name, value.data, value.len);
-	buffer_free(&value);
-}
-
-/* The labels of a row at its own level: the group first, then the key's members in their order. */
-static void own_labels(struct buffer *out, const struct fold_table *t, struct row *row)
-{
-	if (row->group)
-		buffer_add(out, row->group->labels, row->group->labels_len);
-	for (size_t i = 0; i < t->table->nr_labels; i++) {
-		const struct label *label = &t->table->labels[i];
-
-		if (label->kind != label_kind_cgroup && !(t->table->has_who && label->offset < WHO_SIZE))
-			add_key_label(out, label, row->data);
-	}
-}
-
-/* The labels of a row at process level: pid, comm, the group, and what is not the group's alone. */
-static void process_labels(struct buffer *out, const struct fold_table *t, struct row *row)
-{
-	for (size_t i = 0; i < t->table->nr_labels; i++)
-		if (t->table->labels[i].kind != label_kind_cgroup && t->table->labels[i].offset < WHO_SIZE)
-			add_key_label(out, &t->table->labels[i], row->data);
-	buffer_add(out, ",", 1);
-	buffer_add(out, row->group->labels, row->group->labels_len);
-	for (size_t i = 0; i < t->table->nr_labels; i++) {
-		const struct label *label = &t->table->labels[i];
-
-		if (label->offset >= WHO_SIZE && !label->group_only)
-			add_key_label(out, label, row->data);
-	}
-}
-
-/* The series that a cell of a row adds to. NULL when memory is short. */
-static struct series *series_of(struct fold_table *t, struct row *row, const struct cell *cell,
-				struct family *family, bool process)
-{
-	struct buffer labels = { 0 };
-	struct series *series = NULL;
-
-	if (process)
-		process_labels(&labels, t, row);
-	else
-		own_labels(&labels, t, row);
-	if (cell->by)
-		label_add(&labels, cell->metric->by_label, cell->by, strlen(cell->by));
-	if (!labels.failed)
-		series = family_series(family, labels.data ? labels.data : "", labels.len);
-	buffer_free(&labels);
-	if (!series)
-		return NULL;
-	series->rows++;
-	if (row->group && !series->group) {
-		series->group = row->group;
-		group_get(series->group);
-	}
-	if (process && !series->process)
-		series->process = processes_get(t->fold->config.processes, row->process->pid);
-	return series;
-}
-
-/* ---- rows ---- */
 
 /* For the few words of a key and of most values a loop is half the work of memcmp(). */
 static bool same_words(const uint64_t *a, const uint64_t *b, size_t n)
@@ -375,10 +259,10 @@ static int find_series(struct fold_table *t, struct row *row, const uint64_t *no
 
 		if (!all && !cell_grew(cell, now, row_last(t, row)))
 			continue;
-		if (t->families[m] && !*own && !(*own = series_of(t, row, cell, t->families[m], false)))
+		if (t->families[m] && !*own && !(*own = fold_series_of(t, row, cell, t->families[m], false)))
 			return -ENOMEM;
 		if (t->process_families[m] && row->process && !*of_process &&
-		    !(*of_process = series_of(t, row, cell, t->process_families[m], true)))
+		    !(*of_process = fold_series_of(t, row, cell, t->process_families[m], true)))
 			return -ENOMEM;
 	}
 	return 0;
@@ -524,102 +408,6 @@ void fold_dead_rows(struct fold_table *t, bool (*reap)(struct fold_table *table,
 				at = &(*at)->next;
 			}
 		}
-}
-
-/* ---- time passes ---- */
-
-struct zeros {
-	struct fold *fold;
-	struct fold_table *table;
-};
-
-/* Alerts ask `increase(...) > 0`, which never sees a first event that no 0 came before. */
-static void add_zeros(struct group *group, void *arg)
-{
-	struct zeros *zeros = arg;
-	struct fold_table *t = zeros->table;
-
-	for (size_t i = 0; i < t->table->nr_metrics; i++) {
-		struct series *series;
-
-		if (!t->table->metrics[i].rare || !t->families[i])
-			continue;
-		series = family_series(t->families[i], group->labels, group->labels_len);
-		if (series && !series->group) {
-			series->group = group;
-			group_get(group);
-		}
-	}
-}
-
-struct expiry {
-	struct fold *fold;
-	uint64_t now_ns;
-};
-
-/* Moves a series' counts to the same labels of the group (removed). False: no memory, try again. */
-static bool move_to_removed(struct fold *fold, struct family *family, struct series *series)
-{
-	struct group *removed = groups_removed(fold->config.groups);
-	uint32_t skip = series->group->labels_len;
-	struct buffer labels = { 0 };
-	struct series *target = NULL;
-
-	buffer_add(&labels, removed->labels, removed->labels_len);
-	buffer_add(&labels, series_labels(series) + skip, series->labels_len - skip);
-	if (!labels.failed)
-		target = family_series(family, labels.data, labels.len);
-	buffer_free(&labels);
-	if (!target)
-		return false;
-	if (family->kind == METRIC_HISTOGRAM)
-		for (size_t i = 0; i <= HIST_SLOTS; i++)
-			target->slots[i] += series->slots[i];
-	else
-		target->value += series->value;
-	return true;
-}
-
-static void expire_family(struct family *family, void *arg)
-{
-	struct expiry *expiry = arg;
-	struct fold *fold = expiry->fold;
-	const struct fold_config *config = &fold->config;
-
-	for (size_t i = 0, n = family->nr_series; i < n; i++) {
-		struct series *series = family->series[i];
-		struct group *group = series->group;
-
-		if (series->index == SERIES_REMOVED || series->rows || !group)
-			continue;
-		if (series->process) {
-			if (!series->process->dead_ns ||
-			    expiry->now_ns - series->process->dead_ns < config->process_retention_ns)
-				continue;
-		} else {
-			if (group->live || !group->gone_ns ||
-			    expiry->now_ns - group->gone_ns < config->cgroup_retention_ns ||
-			    !move_to_removed(fold, family, series))
-				continue;
-		}
-		processes_put(config->processes, series->process);
-		family_remove(config->families, family, series);
-		group_put(config->groups, group);
-	}
-}
-
-void fold_tick(struct fold *fold, uint64_t now_ns, bool groups_changed)
-{
-	struct expiry expiry = { fold, now_ns };
-
-	for (struct fold_table *t = fold->tables; groups_changed && t; t = t->next) {
-		struct zeros zeros = { fold, t };
-
-		if (t->table->cgroup_at >= 0)
-			groups_each_live(fold->config.groups, add_zeros, &zeros);
-	}
-	processes_check(fold->config.processes, now_ns);
-	families_each(fold->config.families, expire_family, &expiry);
 }
 
 size_t fold_rows(const struct fold_table *table)

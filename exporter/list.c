@@ -24,7 +24,7 @@ static void print_labels(FILE *out, const struct table *table, const struct metr
 
 	for (size_t i = 0; i < table->nr_labels; i++) {
 		const struct label *label = &table->labels[i];
-		bool of_process = table->has_who && label->offset < 32;
+		bool of_process = table->has_who && label->offset < WHO_SIZE;
 
 		if (of_process && level == LEVEL_PROCESS && label->kind != label_kind_cgroup) {
 			fprintf(out, "%s%s", comma, label->name);
@@ -38,7 +38,7 @@ static void print_labels(FILE *out, const struct table *table, const struct metr
 	for (size_t i = 0; i < table->nr_labels; i++) {
 		const struct label *label = &table->labels[i];
 
-		if (label->kind == label_kind_cgroup || (table->has_who && label->offset < 32) ||
+		if (label->kind == label_kind_cgroup || (table->has_who && label->offset < WHO_SIZE) ||
 		    (level == LEVEL_PROCESS && label->group_only))
 			continue;
 		fprintf(out, "%s%s", comma, label->name);

@@ -6,6 +6,9 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -433,6 +436,18 @@ static void exporter_close(struct exporter *x)
 	options_free(&x->options);
 }
 
+/*
+ * Expositions of megabytes come and go. glibc learns from the first of them to keep such blocks in its
+ * heap, and each thread has a heap of its own: resident memory would stay at the sum of their peaks.
+ */
+static void tame_malloc(void)
+{
+#ifdef __GLIBC__
+	mallopt(M_ARENA_MAX, 1);
+	mallopt(M_MMAP_THRESHOLD, 1 << 20);
+#endif
+}
+
 int main(int argc, char **argv)
 {
 	struct exporter x = { 0 };
@@ -442,6 +457,7 @@ int main(int argc, char **argv)
 		options_free(&x.options);
 		return 2;
 	}
+	tame_malloc();
 	log_setup(x.options.log_level, x.options.log_format);
 	init_lock(&x);
 	switch (x.options.action) {

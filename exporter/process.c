@@ -92,7 +92,7 @@ void process_seen(struct processes *processes, struct process *process)
 	process->dead_ns = 0;
 }
 
-void processes_check(struct processes *processes, uint64_t now_ns)
+void processes_check(struct processes *processes, uint64_t now_ns, bool all)
 {
 	int proc = open(processes->procfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	size_t look = processes->n > 8 * 256 ? (processes->n + 7) / 8 : 256;
@@ -109,7 +109,7 @@ void processes_check(struct processes *processes, uint64_t now_ns)
 		return;
 	}
 	processes->unreadable = false;
-	if (look > processes->n)
+	if (all || look > processes->n)
 		look = processes->n;
 	for (; look; look--) {
 		struct process *process = processes->list[processes->turn++ % processes->n];

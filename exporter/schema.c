@@ -1,7 +1,4 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-#include "schema.h"
-
-#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -13,18 +10,11 @@
 
 #include "histogram.h"
 #include "label.h"
+#include "schema_parts.h"
 
 const char *const level_names[] = { "process", "cgroup", "node", "device", "netns", "other" };
 
-/* What reading one object needs; `why` gets the one line that says what is bad. */
-struct reader {
-	const struct btf *btf, *kernel;
-	struct table *table;
-	char *why;
-	size_t why_size;
-};
-
-__attribute__((format(printf, 2, 3))) static int bad(struct reader *r, const char *format, ...)
+int schema_bad(struct reader *r, const char *format, ...)
 {
 	size_t len = snprintf(r->why, r->why_size, "table %s: ", r->table->name);
 	va_list args;
@@ -37,7 +27,7 @@ __attribute__((format(printf, 2, 3))) static int bad(struct reader *r, const cha
 	return -EINVAL;
 }
 
-static void *grow(void *array, size_t *n, size_t size)
+void *schema_grow(void *array, size_t *n, size_t size)
 {
 	char *bigger = reallocarray(array, *n + 1, size);
 
@@ -46,41 +36,20 @@ static void *grow(void *array, size_t *n, size_t size)
 	return bigger;
 }
 
-#define GROW(array, n) ({ \
-	void *_bigger = grow(array, &(n), sizeof(*(array))); \
-	if (_bigger) \
-		(array) = _bigger; \
-	_bigger ? &(array)[(n) - 1] : NULL; })
-
-static const char *name_of(const struct btf *btf, const struct btf_type *t)
+const char *schema_name(const struct btf *btf, const struct btf_type *t)
 {
 	const char *name = btf__name_by_offset(btf, t->name_off);
 
 	return name ? name : "";
 }
 
-/* The type behind modifiers; stops at the first typedef when `typedefs` is set. */
-static const struct btf_type *skip(const struct btf *btf, __u32 id, bool typedefs)
+const struct btf_type *schema_skip(const struct btf *btf, __u32 id, bool typedefs)
 {
 	const struct btf_type *t = btf__type_by_id(btf, id);
 
 	while (t && (btf_is_mod(t) || (!typedefs && btf_is_typedef(t))))
 		t = btf__type_by_id(btf, t->type);
 	return t;
-}
-
-/* The name of the outermost typedef or struct that has a meaning of its own to label.c. */
-static const struct label_kind *named_kind(const struct btf *btf, __u32 id)
-{
-	for (const struct btf_type *t = skip(btf, id, true); t; t = skip(btf, t->type, true)) {
-		const struct label_kind *kind = label_kind_named(name_of(btf, t));
-
-		if (kind)
-			return kind;
-		if (!btf_is_typedef(t))
-			break;
-	}
-	return NULL;
 }
 
 /* "tcp___by_cause" is about "tcp": what follows ___ is a flavour, as in CO-RE. */
@@ -98,185 +67,9 @@ static const char *help_of(const struct btf *btf, __u32 struct_id, int member)
 
 		if (btf_is_decl_tag(t) && t->type == struct_id &&
 		    btf_decl_tag(t)->component_idx == member)
-			return name_of(btf, t);
+			return schema_name(btf, t);
 	}
 	return NULL;
-}
-
-/*
- * The running kernel's enum of that name, when it has one, keeps its spelling (kernels renumber
- * theirs between releases); our own become lower case. The prefix that repeats the enum's tag goes.
- */
-static int read_enum(struct reader *r, struct label *label, const struct btf_type *t)
-{
-	const char *tag = name_of(r->btf, t);
-	const struct btf *btf = r->btf;
-	size_t prefix = strlen(tag);
-	bool ours = true;
-	int id = -1;
-
-	if (r->kernel && *tag)
-		id = btf__find_by_name_kind(r->kernel, tag, BTF_KIND_ENUM);
-	if (id > 0) {
-		btf = r->kernel;
-		t = btf__type_by_id(btf, id);
-		ours = false;
-	}
-	label->names.values = calloc(btf_vlen(t) + 1, sizeof(*label->names.values));
-	if (!label->names.values)
-		return -ENOMEM;
-	for (int i = 0; i < btf_vlen(t); i++) {
-		const char *name = btf__name_by_offset(btf, btf_enum(t)[i].name_off);
-		char *copy;
-
-		if (prefix && !strncasecmp(name, tag, prefix) && name[prefix] == '_' && name[prefix + 1])
-			name += prefix + 1;
-		copy = strdup(name);
-		if (!copy)
-			return -ENOMEM;
-		for (char *c = copy; ours && *c; c++)
-			*c = tolower((unsigned char)*c);
-		label->names.values[i].value = btf_enum(t)[i].val;
-		label->is_signed |= btf_enum(t)[i].val < 0; /* BTF says so only from clang 15 on */
-		label->names.values[i].name = copy;
-		label->names.n++;
-	}
-	return 0;
-}
-
-static int add_label(struct reader *r, const char *name, __u32 type_id, __u32 offset, bool group_only)
-{
-	const struct label_kind *kind = named_kind(r->btf, type_id);
-	const struct btf_type *t = skip(r->btf, type_id, false);
-	struct label *label;
-
-	if (!t)
-		return bad(r, "%s: a label without a type", name);
-	if (!kind) {
-		const struct btf_type *element;
-
-		switch (btf_kind(t)) {
-		case BTF_KIND_ENUM:
-			kind = &label_kind_enum;
-			break;
-		case BTF_KIND_INT:
-			kind = &label_kind_integer;
-			break;
-		case BTF_KIND_ARRAY:
-			element = skip(r->btf, btf_array(t)->type, false);
-			if (element && btf_is_int(element) && element->size == 1)
-				kind = &label_kind_chars;
-		}
-	}
-	if (!kind)
-		return bad(r, "%s: a label cannot be of type '%s'; use an integer, an enum, char[] or a label type of metrics.bpf.h",
-			   name, *name_of(r->btf, t) ? name_of(r->btf, t) : "(anonymous)");
-	label = GROW(r->table->labels, r->table->nr_labels);
-	if (!label)
-		return -ENOMEM;
-	label->name = strdup(name);
-	label->offset = offset;
-	label->size = btf__resolve_size(r->btf, type_id);
-	label->kind = kind;
-	label->group_only = group_only;
-	if (!label->name)
-		return -ENOMEM;
-	if (kind->size && kind->size != label->size)
-		return bad(r, "%s: '%s' measures %u bytes, expected %u", name, kind->type,
-			   label->size, kind->size);
-	if (kind == label_kind_cgroup)
-		r->table->cgroup_at = offset;
-	if (btf_is_int(t)) {
-		label->is_signed = btf_int_encoding(t) & BTF_INT_SIGNED;
-		if (label->size > 8)
-			return bad(r, "%s: a label cannot have %u bytes", name, label->size);
-	}
-	return btf_kind(t) == BTF_KIND_ENUM ? read_enum(r, label, t) : 0;
-}
-
-/* fold.c takes the group and the pid from fixed places: a `who` of another header would send it astray. */
-static int check_who(struct reader *r, const struct btf_type *who)
-{
-	static const struct {
-		const char *name;
-		__u32 offset;
-	} members[] = { { "cgroup", 0 }, { "pid", 8 }, { "comm", 12 } };
-	const size_t n = sizeof(members) / sizeof(*members);
-	bool ours = who->size == 32 && r->table->nr_labels == n && !r->table->cgroup_at;
-
-	for (size_t i = 0; ours && i < n; i++)
-		ours = !strcmp(r->table->labels[i].name, members[i].name) &&
-		       r->table->labels[i].offset == members[i].offset;
-	return ours ? 0 : bad(r, "'struct who' is not the one of this exporter's who.bpf.h");
-}
-
-/* The members of a key, or of a structure inside it. `end` is where the last one ended. */
-static int read_key_members(struct reader *r, const struct btf_type *t, __u32 base, __u32 *end,
-			    bool group_only)
-{
-	int err = 0;
-
-	for (int i = 0; i < btf_vlen(t) && !err; i++) {
-		const struct btf_member *m = &btf_members(t)[i];
-		const char *name = btf__name_by_offset(r->btf, m->name_off);
-		const struct btf_type *inner = skip(r->btf, m->type, false);
-		__u32 offset = base + btf_member_bit_offset(t, i) / 8;
-
-		if (btf_member_bitfield_size(t, i))
-			return bad(r, "%s: a label cannot be a bit field", name);
-		if (offset != *end)
-			return bad(r, "the key has a hole before '%s'; fill it with a member whose name starts with '_'",
-				   name);
-		if (btf_is_struct(inner) && !named_kind(r->btf, m->type)) {
-			bool who = !strcmp(name_of(r->btf, inner), "who");
-
-			if (who && offset)
-				return bad(r, "%s: 'struct who' must come first in the key", name);
-			if (!who && (strcmp(name, "group") || !r->table->has_who))
-				return bad(r, "%s: a structure in a key is 'struct who who' or, after that, 'group'",
-					   name);
-			r->table->has_who |= who;
-			err = read_key_members(r, inner, offset, end, !who);
-			if (!err && *end != offset + inner->size)
-				return bad(r, "%s: the structure has a hole at its end; fill it with a member whose name starts with '_'",
-					   name);
-			if (!err && who)
-				err = check_who(r, inner);
-			continue;
-		}
-		*end = offset + btf__resolve_size(r->btf, m->type);
-		if (name[0] != '_')
-			err = add_label(r, name, m->type, offset, group_only);
-	}
-	return err;
-}
-
-static int read_key(struct reader *r, __u32 type_id)
-{
-	const struct btf_type *outer = skip(r->btf, type_id, true);
-	const struct btf_type *t = skip(r->btf, type_id, false);
-	__u32 end = 0;
-	int err;
-
-	if (!t)
-		return bad(r, "no key type; declare it with __type(key, ...)");
-	if (named_kind(r->btf, type_id) == label_kind_cgroup)
-		return add_label(r, "cgroup", type_id, 0, false);
-	if (btf_kind(t) == BTF_KIND_ENUM && !*name_of(r->btf, t))
-		return bad(r, "an enum as key needs a name: it is the label's");
-	if (btf_kind(t) == BTF_KIND_ENUM)
-		return add_label(r, name_of(r->btf, t), type_id, 0, false);
-	if (btf_is_int(t) && r->table->max_entries == 1)
-		return 0; /* one row, no label */
-	if (!btf_is_struct(t))
-		return bad(r, "the key must be a struct or an enum: its names are the label names");
-	r->table->has_who = !strcmp(name_of(r->btf, t), "who");
-	if (r->table->has_who && btf_is_typedef(outer) && !strcmp(name_of(r->btf, outer), "process_t"))
-		r->table->level = LEVEL_PROCESS;
-	err = read_key_members(r, t, 0, &end, false);
-	if (!err && end != (__u32)btf__resolve_size(r->btf, type_id))
-		return bad(r, "the key has a hole at its end; fill it with a member whose name starts with '_'");
-	return !err && !strcmp(name_of(r->btf, t), "who") ? check_who(r, t) : err;
 }
 
 static struct cell *add_cell(struct table *table, __u32 offset)
@@ -293,7 +86,7 @@ static struct cell *add_cell(struct table *table, __u32 offset)
 /* A structure all of whose members are counter_t: the values of one label. */
 static int read_counter_by(struct reader *r, const struct btf_type *t, struct metric *metric, __u32 offset)
 {
-	const char *tag = name_of(r->btf, t);
+	const char *tag = schema_name(r->btf, t);
 
 	metric->by_label = strndup(tag, base_len(tag));
 	if (!metric->by_label)
@@ -312,10 +105,10 @@ static int read_counter_by(struct reader *r, const struct btf_type *t, struct me
 
 static bool is_counter_by(const struct btf *btf, const struct btf_type *t)
 {
-	if (!btf_is_struct(t) || !btf_vlen(t) || !*name_of(btf, t))
+	if (!btf_is_struct(t) || !btf_vlen(t) || !*schema_name(btf, t))
 		return false;
 	for (int i = 0; i < btf_vlen(t); i++)
-		if (strcmp(name_of(btf, skip(btf, btf_members(t)[i].type, true)), "counter_t"))
+		if (strcmp(schema_name(btf, schema_skip(btf, btf_members(t)[i].type, true)), "counter_t"))
 			return false;
 	return true;
 }
@@ -323,10 +116,10 @@ static bool is_counter_by(const struct btf *btf, const struct btf_type *t)
 static int read_metric(struct reader *r, const struct btf_type *value, __u32 value_id, int i)
 {
 	const struct btf_member *m = &btf_members(value)[i];
-	const struct btf_type *outer = skip(r->btf, m->type, true);
-	const struct btf_type *t = skip(r->btf, m->type, false);
+	const struct btf_type *outer = schema_skip(r->btf, m->type, true);
+	const struct btf_type *t = schema_skip(r->btf, m->type, false);
 	const char *name = btf__name_by_offset(r->btf, m->name_off);
-	const char *type = outer ? name_of(r->btf, outer) : "";
+	const char *type = outer ? schema_name(r->btf, outer) : "";
 	const char *help = help_of(r->btf, value_id, i);
 	__u32 offset = btf_member_bit_offset(value, i) / 8;
 	struct metric metric = { 0 }, *kept;
@@ -339,16 +132,16 @@ static int read_metric(struct reader *r, const struct btf_type *value, __u32 val
 	else if (t && btf_is_struct(t) && !strcmp(type, "histogram"))
 		metric.kind = METRIC_HISTOGRAM;
 	else if (help)
-		return bad(r, "%s: a metric cannot be of type '%s'; use COUNTER, GAUGE, HISTOGRAM or COUNTER_BY",
+		return schema_bad(r, "%s: a metric cannot be of type '%s'; use COUNTER, GAUGE, HISTOGRAM or COUNTER_BY",
 			   name, type);
 	else
 		return 0; /* private state of the program */
 	if (!help || !*help)
-		return bad(r, "%s: metric has no HELP", name);
+		return schema_bad(r, "%s: metric has no HELP", name);
 	if (btf_member_bitfield_size(value, i) || offset % 8)
-		return bad(r, "%s: a metric must lie at a multiple of 8 bytes", name);
+		return schema_bad(r, "%s: a metric must lie at a multiple of 8 bytes", name);
 	if (metric.kind == METRIC_HISTOGRAM && (__u32)t->size != (HIST_SLOTS + 1) * 8)
-		return bad(r, "%s: a histogram of %u bytes, expected %u: build it with this exporter's metrics.bpf.h",
+		return schema_bad(r, "%s: a histogram of %u bytes, expected %u: build it with this exporter's metrics.bpf.h",
 			   name, t->size, (HIST_SLOTS + 1) * 8);
 	metric.rare = !strcmp(type, "rare_counter_t");
 	kept = GROW(r->table->metrics, r->table->nr_metrics);
@@ -406,7 +199,7 @@ static int name_families(struct reader *r)
 
 		metric->scale = scale_of(metric->member);
 		if (metric->kind == METRIC_HISTOGRAM && metric->scale != 9)
-			return bad(r, "%s: a histogram holds times in ns; its name must end in _ns",
+			return schema_bad(r, "%s: a histogram holds times in ns; its name must end in _ns",
 				   metric->member);
 		if (table->has_who && metric->kind != METRIC_HISTOGRAM) {
 			metric->process_family = family_name(table, metric, "");
@@ -449,9 +242,9 @@ static int check_map_type(struct reader *r)
 		return 0;
 	case BPF_MAP_TYPE_LRU_HASH:
 	case BPF_MAP_TYPE_LRU_PERCPU_HASH:
-		return bad(r, "an LRU map throws counts away in silence; use HASH or PERCPU_HASH");
+		return schema_bad(r, "an LRU map throws counts away in silence; use HASH or PERCPU_HASH");
 	}
-	return bad(r, "map type %u cannot be a table; use HASH, PERCPU_HASH, ARRAY or PERCPU_ARRAY",
+	return schema_bad(r, "map type %u cannot be a table; use HASH, PERCPU_HASH, ARRAY or PERCPU_ARRAY",
 		   r->table->map_type);
 }
 
@@ -459,7 +252,7 @@ static int check_map_type(struct reader *r)
 static int read_table(struct reader *r, struct bpf_map *map)
 {
 	__u32 value_id = bpf_map__btf_value_type_id(map);
-	const struct btf_type *value = value_id ? skip(r->btf, value_id, false) : NULL;
+	const struct btf_type *value = value_id ? schema_skip(r->btf, value_id, false) : NULL;
 	struct table *table = r->table;
 	int err = 0;
 
@@ -482,11 +275,13 @@ static int read_table(struct reader *r, struct bpf_map *map)
 		table->cells[i].metric = &table->metrics[(size_t)table->cells[i].metric];
 	err = check_map_type(r);
 	if (!err)
-		err = read_key(r, bpf_map__btf_key_type_id(map));
+		err = schema_read_key(r, bpf_map__btf_key_type_id(map));
 	if (!err && table->level != LEVEL_PROCESS)
 		table->level = level_of(table);
 	if (!err && table->value_size % 8)
-		return bad(r, "the value must measure a multiple of 8 bytes");
+		return schema_bad(r, "the value must measure a multiple of 8 bytes");
+	if (!err)
+		err = schema_check_labels(r);
 	return err ? err : name_families(r);
 }
 

@@ -17,6 +17,9 @@ struct bpf_object;
 struct bpf_map;
 struct label_kind;
 
+#define WHO_SIZE 32 /* struct who of bpf/who.bpf.h: cgroup, pid, comm */
+#define WHO_PID	 8  /* where the pid is in it */
+
 /* Which level a family counts at; its prefix says so. */
 enum level { LEVEL_PROCESS, LEVEL_CGROUP, LEVEL_NODE, LEVEL_DEVICE, LEVEL_NETNS, LEVEL_OTHER };
 extern const char *const level_names[];

@@ -1,20 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the benchmarks share: clocks, medians, and the lines that run.sh makes its table of. */
+/* What the benchmarks share: medians, and the lines that run.sh makes its table of. */
 #pragma once
 
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
-
-static inline uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec now;
-
-	clock_gettime(clock, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 static inline int compare_doubles(const void *a, const void *b)
 {

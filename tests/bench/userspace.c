@@ -13,7 +13,9 @@
 #include <string.h>
 #include <valgrind/callgrind.h>
 
+#include "clock.h"
 #include "bench.h"
+#include "clock.h"
 #include "label.h"
 #include "log.h"
 #include "object.h"
@@ -235,7 +237,7 @@ static void time_poll(const char *path, size_t n, double *grown, double *still, 
 	struct stages s;
 	uint64_t took;
 
-	if (collectors_open(&collectors, &options) || collectors_load(&collectors, &facts) != 1)
+	if (collectors_open(&collectors, &options) || collectors_load(&collectors, &facts) || collectors_settle(&collectors) != 1)
 		give_up("%s: cannot be loaded", path);
 	stages_open(&s);
 	if (poller_init(&poller, &collectors, s.fold, s.groups))

@@ -129,6 +129,10 @@ int BPF_PROG(twice, struct task_struct *task)
 }
 C
 cgroup_new runtime
+# somebody lives there: no other run's sweep takes the cgroup for a forgotten one
+in_cgroup runtime setpriv --pdeathsig KILL sleep 900 &
+wait_until 10 grep -q . "${live_roots[0]}$cgroup_path/cgroup.procs"
+wait_until 10 pgrep -P $$ -x sleep >/dev/null
 exporter_start --collector.dir="$user"
 scrape "$tap_tmp/before"
 

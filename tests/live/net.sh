@@ -5,6 +5,7 @@
 #
 #   net_pair                    makes a (10.99.0.1, fd99::1) and b (10.99.0.2, fd99::2)
 #   net_rule NS [RULE]          nft RULE on what NS receives, instead of the last one; none: pass all
+#   need SECONDS CMD...         like wait_until, and ends the test when it never does
 #   net_spawn GROUP NS CMD...   like spawn, in cgroup GROUP (cgroup_new) and namespace NS
 #   end PID...                  kills what was spawned, and waits
 #   kernel NS NAME              a count of /proc/net/{snmp,netstat}, such as Tcp:RetransSegs
@@ -16,8 +17,14 @@
 
 tcp_py=$live_top/tests/live/tcp.py
 
+need() {
+	wait_until "$@" && return
+	not_ok "waits for: ${*:2}" "not within $1 s"
+	finish
+}
+
 net_pair() {
-	local ns
+	local ns folder
 	for ns in ip nft ss nsenter; do
 		command -v $ns >/dev/null && continue
 		skip "${0##*/}" "$ns is not installed"
@@ -34,6 +41,10 @@ net_pair() {
 		ip -n $ns addr add fd99::$([ $ns = a ] && echo 1 || echo 2)/64 dev veth0 nodad
 		# small packets of packets, so that a few MB are many chances to lose one
 		ip -n $ns link set veth0 up gso_max_segs 8
+	done
+	# a group that is empty for a while may be swept away by another run.sh on the machine
+	for folder in "${live_roots[0]}/$live_cgroup"/*/; do
+		net_spawn "$(basename "$folder")" a sleep 1000
 	done
 }
 

@@ -52,7 +52,7 @@ cgroup_new senders
 sum="sum(ebpf_cgroup_tcp_retransmits_total{cgroup=\"$cgroup_path\"})"
 net_pair
 net_spawn receivers b python3 "$tcp_py" tcp_receiver listen :: 7000 touch "$tap_tmp/up" serve
-wait_until 15 test -e "$tap_tmp/up"
+need 15 test -e "$tap_tmp/up"
 net_rule b 'numgen inc mod 25 == 0 drop'
 
 # a series is there from its first event on: the first sample is taken after one

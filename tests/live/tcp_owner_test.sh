@@ -28,7 +28,7 @@ lose_from() {
 	[ "$1" = a ] && other=b
 	net_rule $other drop
 	touch "$tap_tmp/$2"
-	wait_until 30 kernel_at_least "$1" Tcp:RetransSegs $(($(kernel "$1" Tcp:RetransSegs) + 2))
+	need 30 kernel_at_least "$1" Tcp:RetransSegs $(($(kernel "$1" Tcp:RetransSegs) + 2))
 	net_rule $other
 	net_sent
 }
@@ -63,17 +63,17 @@ net_pair
 net_spawn old_servers b python3 "$tcp_py" old_server listen :: 7000 touch "$tap_tmp/old_up" \
 	accept await "$tap_tmp/server_sends" send 20000 drain serve
 old_server=$spawned
-wait_until 30 test -e "$tap_tmp/old_up"
+need 30 test -e "$tap_tmp/old_up"
 net_spawn old_clients a python3 "$tcp_py" old_client connect 10.99.0.2 7000 touch "$tap_tmp/old_connected" \
 	await "$tap_tmp/client_sends" send 20000 drain
 old_client=$spawned
-wait_until 30 test -e "$tap_tmp/old_connected"
+need 30 test -e "$tap_tmp/old_connected"
 exporter_start
 lose_from a client_sends
 lose_from b server_sends
 net_rule a 'tcp flags & (syn | ack) == (syn | ack) drop'
 net_spawn clients a python3 "$tcp_py" tcp_client connect fd99::2 7000
-wait_until 30 kernel_at_least b TcpExt:TCPSynRetrans 1
+need 30 kernel_at_least b TcpExt:TCPSynRetrans 1
 end "$spawned"
 net_rule a
 net_sent
@@ -99,9 +99,9 @@ net_spawn servers b python3 "$tcp_py" tcp_server bind :: 7001 listener tcp_liste
 	touch "$tap_tmp/up" accept worker tcp_worker "$workers_procs" touch "$tap_tmp/worker" \
 	await "$tap_tmp/first" send 20000 await "$tap_tmp/trickle" trickle "$tap_tmp/trickled" \
 	touch "$tap_tmp/paused" await "$tap_tmp/second" send 20000 drain
-wait_until 30 test -e "$tap_tmp/up"
+need 30 test -e "$tap_tmp/up"
 net_spawn clients a python3 "$tcp_py" tcp_client connect 10.99.0.2 7001 drain
-wait_until 30 test -s "$tap_tmp/worker"
+need 30 test -s "$tap_tmp/worker"
 worker=$(cat "$tap_tmp/worker")
 before=$(sent_again)
 lose_from b first
@@ -117,7 +117,7 @@ net_rule a 'numgen inc mod 10 == 0 drop'
 touch "$tap_tmp/trickle"
 check "handed over: the worker becomes the owner" wait_until 20 worker_is_known
 touch "$tap_tmp/trickled"
-wait_until 30 test -e "$tap_tmp/paused"
+need 30 test -e "$tap_tmp/paused"
 net_rule a
 net_sent
 part=$(worker_part)

@@ -46,7 +46,8 @@ for _ in $(seq "$(nproc)"); do
 done
 net_spawn receivers b python3 "$tcp_py" tcp_receiver listen :: 7000 touch "$tap_tmp/any" serve
 net_spawn receivers b python3 "$tcp_py" tcp_receiver listen 0.0.0.0 7004 touch "$tap_tmp/v4" serve
-wait_until 30 test -e "$tap_tmp/any" && wait_until 30 test -e "$tap_tmp/v4"
+need 30 test -e "$tap_tmp/any"
+need 30 test -e "$tap_tmp/v4"
 
 net_rule b 'numgen inc mod 25 == 0 drop'
 flow "IPv4" 10.99.0.2 7004
@@ -60,10 +61,10 @@ net_rule b
 net_spawn senders a python3 "$tcp_py" tcp_late connect 10.99.0.2 7000 touch "$tap_tmp/late" \
 	await "$tap_tmp/late_go" send 100000 shutdown drain
 pid=$spawned
-wait_until 30 test -e "$tap_tmp/late"
+need 30 test -e "$tap_tmp/late"
 net_rule b drop
 touch "$tap_tmp/late_go"
-wait_until 30 kernel_at_least a TcpExt:TCPTimeouts $((timeouts + 2))
+need 30 kernel_at_least a TcpExt:TCPTimeouts $((timeouts + 2))
 net_rule b
 wait "$pid"
 sent_by "timeouts" "$pid" tcp_late "$before"
@@ -72,12 +73,12 @@ sent_by "timeouts" "$pid" tcp_late "$before"
 net_spawn senders a python3 "$tcp_py" tcp_gone connect 10.99.0.2 7000 touch "$tap_tmp/gone" \
 	await "$tap_tmp/gone_go" send 20000 close
 pid=$spawned
-wait_until 30 test -e "$tap_tmp/gone"
+need 30 test -e "$tap_tmp/gone"
 net_rule b drop
 touch "$tap_tmp/gone_go"
 wait "$pid"
 before=$(retransmits_of a)
-wait_until 30 kernel_at_least a Tcp:RetransSegs $(($(kernel a Tcp:RetransSegs) + 2))
+need 30 kernel_at_least a Tcp:RetransSegs $(($(kernel a Tcp:RetransSegs) + 2))
 net_rule b
 net_quiet
 scrape
@@ -90,7 +91,7 @@ requests=$(kernel a TcpExt:TCPSynRetrans)
 net_rule b 'tcp dport 7000 drop'
 net_spawn senders a python3 "$tcp_py" tcp_syn connect 10.99.0.2 7000
 pid=$spawned
-wait_until 30 kernel_at_least a TcpExt:TCPSynRetrans $((requests + 1))
+need 30 kernel_at_least a TcpExt:TCPSynRetrans $((requests + 1))
 end "$pid"
 sent_by "requests" "$pid" tcp_syn "$before"
 

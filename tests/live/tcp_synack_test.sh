@@ -20,14 +20,14 @@ net_pair
 # bound in one group, listened on by a child in another
 net_spawn binders b python3 "$tcp_py" tcp_binder bind :: 7000 \
 	listener tcp_listener "$procs" touch "$tap_tmp/up" serve
-wait_until 30 test -e "$tap_tmp/up"
+need 30 test -e "$tap_tmp/up"
 
 # the clients never see an answer
 net_rule a 'tcp flags & (syn | ack) == (syn | ack) drop'
 for host in 10.99.0.2 fd99::2; do
 	sent=$(kernel b TcpExt:TCPSynRetrans)
 	net_spawn clients a python3 "$tcp_py" tcp_client connect $host 7000
-	wait_until 30 kernel_at_least b TcpExt:TCPSynRetrans $((sent + 1))
+	need 30 kernel_at_least b TcpExt:TCPSynRetrans $((sent + 1))
 	end "$spawned"
 	check "an answer to $host was sent again" kernel_at_least b TcpExt:TCPSynRetrans $((sent + 1))
 done

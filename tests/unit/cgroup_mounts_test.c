@@ -46,7 +46,6 @@ static const struct mounts_case cases[] = {
 	{ "none", ROOT, "", "", CGROUP_NONE },
 	{ "empty", "", "", "", CGROUP_NONE },
 	{ "cut lines", "29 23 0:26 / /sys/fs/cgroup rw - cgroup2\n29 23 - \n - \n\n29", "", "", CGROUP_NONE },
-	{ "no file", NULL, "", "", CGROUP_NONE },
 };
 
 static void write_mountinfo(const char *text)
@@ -56,8 +55,6 @@ static void write_mountinfo(const char *text)
 
 	snprintf(path, sizeof(path), "%s/self/mountinfo", dir);
 	unlink(path);
-	if (!text)
-		return;
 	file = fopen(path, "we");
 	assert_non_null(file);
 	fputs(text, file);
@@ -96,6 +93,19 @@ static const char *below(const char *name)
 	return path;
 }
 
+/* A folder that is a hierarchy's root to whom looks for the file that each of its folders has. */
+static void make_tree(const char *name, const char *mark)
+{
+	char path[256];
+	FILE *file;
+
+	assert_int_equal(mkdir(below(name), 0755), 0);
+	snprintf(path, sizeof(path), "%s/%s", below(name), mark);
+	file = fopen(path, "we");
+	assert_non_null(file);
+	fclose(file);
+}
+
 /* Bug: --path.cgroupfs is ignored where a container sees the host's tree elsewhere, or v1 in it is not seen. */
 static void test_cgroupfs(void **state)
 {
@@ -103,24 +113,28 @@ static void test_cgroupfs(void **state)
 
 	(void)state;
 	write_mountinfo(ROOT V2); /* of the container; must not matter */
-	assert_int_equal(mkdir(below("cg"), 0755), 0);
+	make_tree("cg", "cgroup.controllers");
 	cgroup_mounts_find(&mounts, dir, below("cg"));
 	assert_int_equal(mounts.mode, CGROUP_V2);
 	assert_string_equal(mounts.main, below("cg"));
 	assert_string_equal(mounts.blkio, "");
 
-	assert_int_equal(mkdir(below("cg/unified"), 0755), 0);
+	assert_int_equal(unlink(below("cg/cgroup.controllers")), 0);
+	cgroup_mounts_find(&mounts, dir, below("cg"));
+	assert_int_equal(mounts.mode, CGROUP_NONE); /* any folder would do otherwise, and all be (removed) */
+	make_tree("cg/unified", "cgroup.controllers");
 	cgroup_mounts_find(&mounts, dir, below("cg"));
 	assert_int_equal(mounts.mode, CGROUP_V2);
 	assert_string_equal(mounts.main, below("cg/unified"));
 
-	assert_int_equal(mkdir(below("cg/memory"), 0755) | mkdir(below("cg/blkio"), 0755), 0);
+	make_tree("cg/memory", "cgroup.procs");
+	make_tree("cg/blkio", "cgroup.procs");
 	cgroup_mounts_find(&mounts, dir, below("cg"));
 	assert_int_equal(mounts.mode, CGROUP_HYBRID);
 	assert_string_equal(mounts.main, below("cg/memory"));
 	assert_string_equal(mounts.blkio, below("cg/blkio"));
 
-	assert_int_equal(rmdir(below("cg/unified")), 0);
+	assert_int_equal(unlink(below("cg/unified/cgroup.controllers")), 0);
 	cgroup_mounts_find(&mounts, dir, below("cg"));
 	assert_int_equal(mounts.mode, CGROUP_V1);
 }

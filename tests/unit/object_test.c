@@ -222,8 +222,8 @@ static void test_names(void **state)
 		free(name);
 	}
 	expect(TEST_OBJECTS "/no_btf_maps.bpf.o", false,
-	       "cannot be opened: libbpf: BTF is required, but is missing or corrupted.");
-	assert_string_equal(object_log(), "libbpf: BTF is required, but is missing or corrupted.");
+	       "cannot be opened: BTF is required, but is missing or corrupted.");
+	assert_string_equal(object_log(), "BTF is required, but is missing or corrupted.");
 	object_log_clear();
 	assert_string_equal(object_log(), "");
 	assert_string_equal(object_verifier_log(), "");
@@ -237,5 +237,6 @@ int main(void)
 					    T(test_lies), T(test_trust), T(test_names) };
 
 	log_setup(LOG_ERROR, LOG_LOGFMT);
+	object_log_start();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

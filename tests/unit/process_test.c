@@ -54,11 +54,11 @@ static void test_dies(void **state)
 	(void)state;
 	mkdir(entry(1), 0755);
 	mkdir(entry(2), 0755);
-	processes_check(processes, 5);
+	processes_check(processes, 5, false);
 	assert_int_equal(processes_dead(processes), 0);
 	rmdir(entry(2));
-	processes_check(processes, 6);
-	processes_check(processes, 7);
+	processes_check(processes, 6, false);
+	processes_check(processes, 7, false);
 	assert_int_equal(one->dead_ns, 0);
 	assert_int_equal(two->dead_ns, 6); /* when it was found, not when it was asked last */
 	assert_int_equal(processes_dead(processes), 1);
@@ -67,13 +67,13 @@ static void test_dies(void **state)
 	assert_int_equal(processes_dead(processes), 0);
 	process_seen(processes, two);
 	assert_int_equal(processes_dead(processes), 0);
-	processes_check(processes, 8);
+	processes_check(processes, 8, false);
 	assert_int_equal(processes_dead(processes), 1);
 	processes_put(processes, two);
 	assert_int_equal(processes_dead(processes), 0);
 	processes_put(processes, one);
 	assert_int_equal(processes_count(processes), 0);
-	processes_check(processes, 9); /* nobody: no division by 0 */
+	processes_check(processes, 9, false); /* nobody: no division by 0 */
 	processes_free(processes);
 }
 
@@ -104,14 +104,14 @@ static void test_unreadable(void **state)
 	struct process *process = processes_get(missing, 1), *other = processes_get(processes, 1);
 
 	(void)state;
-	processes_check(missing, 5);
+	processes_check(missing, 5, false);
 	assert_int_equal(process->dead_ns, 0);
 	snprintf(self, sizeof(self), "%s/self", proc);
 	assert_int_equal(rmdir(self), 0); /* an empty folder where procfs should be mounted */
-	processes_check(processes, 5);
+	processes_check(processes, 5, false);
 	assert_int_equal(other->dead_ns, 0);
 	assert_int_equal(mkdir(self, 0755), 0);
-	processes_check(processes, 6); /* it is back */
+	processes_check(processes, 6, false); /* it is back */
 	assert_int_equal(other->dead_ns, 6);
 	processes_free(missing);
 	processes_free(processes);
@@ -132,7 +132,7 @@ static void test_thousands(void **state)
 			mkdir(entry(1000 + i), 0755), alive++;
 	}
 	for (uint64_t poll = 1; poll <= 8; poll++)
-		processes_check(processes, poll);
+		processes_check(processes, poll, false);
 	assert_int_equal(processes_dead(processes), N - alive); /* within eight polls */
 	for (int i = 0; i < N; i++)
 		assert_true(!all[i]->dead_ns == (i % 100 == 0));

@@ -40,6 +40,12 @@ static const struct bad_case bad_cases[] = {
 				"exporter's metrics.bpf.h" },
 	{ "bad_metric_at_4", "table t: x: a metric must lie at a multiple of 8 bytes" },
 	{ "bad_value_of_12", "table t: the value must measure a multiple of 8 bytes" },
+	{ "bad_two_of_a_name", "table t: two labels are called 'pid'; rename one" },
+	{ "bad_label_of_group", "table t: pod: the cgroup makes a label of that name; rename the member" },
+	{ "bad_two_cgroups", "table t: to: a key has one cgroup id, and 'from' is one" },
+	{ "bad_by_is_label", "table t: y: its own label 'kind' is one of the key's too; rename one" },
+	{ "bad_rare_with_label", "table t: y: a RARE_COUNTER has no label but its group, and 'a' is one" },
+	{ "bad_label_le", "table t: le: a histogram has a label of that name; rename the member" },
 	{ "bad_who_second", "table t: who: 'struct who' must come first in the key" },
 	{ "bad_other_structure",
 	  "table t: other: a structure in a key is 'struct who who' or, after that, 'group'" },
@@ -175,13 +181,15 @@ static void test_families(void **state)
 				    "both___flavour ebpf_cgroup_both_bytes_total cgroup counter 0\n"
 				    "both___flavour ebpf_both_wait_seconds_total process counter 9\n"
 				    "both___flavour ebpf_cgroup_both_wait_seconds_total cgroup counter 9\n"
-				    "both___flavour ebpf_both_falls_total process counter 0 rare\n"
-				    "both___flavour ebpf_cgroup_both_falls_total cgroup counter 0 rare\n"
+				    "both___flavour ebpf_both_falls_total process counter 0\n"
+				    "both___flavour ebpf_cgroup_both_falls_total cgroup counter 0\n"
 				    "both___flavour ebpf_both_tries_total process counter 0 by kind\n"
 				    "both___flavour ebpf_cgroup_both_tries_total cgroup counter 0 by kind\n"
 				    "both___flavour ebpf_both_level_seconds process gauge 6\n"
 				    "both___flavour ebpf_cgroup_both_level_seconds cgroup gauge 6\n"
 				    "both___flavour ebpf_cgroup_both_took_seconds cgroup histogram 9\n"
+				    "rare ebpf_rare_slips_total process counter 0 rare\n"
+				    "rare ebpf_cgroup_rare_slips_total cgroup counter 0 rare\n"
 				    "___lone ebpf_runs_seconds_total process counter 3\n"
 				    "node_paint ebpf_node_paint_drops_total node counter 0\n"
 				    "node ebpf_node_drops_total node counter 0\n"

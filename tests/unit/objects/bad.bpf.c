@@ -189,3 +189,58 @@ struct l {
 };
 TABLE(HASH, t, struct l, struct v, 8);
 #endif
+
+#ifdef two_of_a_name
+struct l {
+	struct who who;
+	__u32 pid;
+	__u32 _pad;
+};
+TABLE(HASH, t, struct l, struct v, 8);
+#endif
+
+#ifdef label_of_group
+struct l {
+	cgroup_id_t cgroup;
+	__u64 pod;
+};
+TABLE(HASH, t, struct l, struct v, 8);
+#endif
+
+#ifdef two_cgroups
+struct l {
+	cgroup_id_t from;
+	cgroup_id_t to;
+};
+TABLE(HASH, t, struct l, struct v, 8);
+#endif
+
+#ifdef by_is_label
+struct kind {
+	counter_t a, b;
+};
+struct l {
+	__u64 kind;
+};
+struct w {
+	COUNTER_BY(kind, y, "Y.");
+};
+TABLE(HASH, t, struct l, struct w, 8);
+#endif
+
+#ifdef rare_with_label
+struct w {
+	RARE_COUNTER(y, "Y.");
+};
+TABLE(HASH, t, struct k, struct w, 8);
+#endif
+
+#ifdef label_le
+struct l {
+	__u64 le;
+};
+struct w {
+	HISTOGRAM(y_ns, "Y.");
+};
+TABLE(HASH, t, struct l, struct w, 8);
+#endif

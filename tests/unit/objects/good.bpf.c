@@ -52,13 +52,19 @@ struct kind___of_both {
 struct both {
 	COUNTER(bytes, "Bytes.");
 	COUNTER(wait_ns, "Wait, with a \"quote\" and a \\ in its help.");
-	RARE_COUNTER(falls, "Falls.");
+	COUNTER(falls, "Falls.");
 	__u64 private_state;
 	COUNTER_BY(kind___of_both, tries___again, "Tries.");
 	GAUGE(level_us, "Level.");
 	HISTOGRAM(took_ns, "Time taken.");
 };
 TABLE(HASH, both___flavour, struct both_key, struct both, 64);
+
+/* rare events: no label but who it was */
+struct rare {
+	RARE_COUNTER(slips, "Slips.");
+};
+TABLE(HASH, rare, struct who, struct rare, 64);
 
 /* the process level alone; its table's name is all flavour */
 struct lone {

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* collectors: which there are: the built-in ones, those of folders, and which of them are switched on. */
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+
+#include "attach.h"
+#include "embedded.h"
+#include "log.h"
+#include "object.h"
+
+const char *const collector_state_names[] = { "up", "partial", "down", "off" };
+
+bool collector_is_helper(const struct collector *collector)
+{
+	return !collector->schema.nr_tables;
+}
+
+static struct collector *find(const struct collectors *collectors, const char *name)
+{
+	for (size_t i = 0; i < collectors->n; i++)
+		if (!strcmp(collectors->list[i].name, name))
+			return &collectors->list[i];
+	return NULL;
+}
+
+/* Takes an object in under a name. Returns 0, or -errno after one line. */
+static int add(struct collectors *collectors, const char *name, const char *source,
+	       struct bpf_object *object)
+{
+	struct collector *bigger = reallocarray(collectors->list, collectors->n + 1, sizeof(*bigger));
+	struct collector *c;
+	int err;
+
+	if (!bigger) {
+		bpf_object__close(object);
+		return -ENOMEM;
+	}
+	collectors->list = bigger;
+	c = &bigger[collectors->n];
+	*c = (struct collector){ .name = strdup(name),
+				 .source = source ? strdup(source) : NULL,
+				 .object = object,
+				 .enabled = true };
+	if (!c->name || (source && !c->source)) {
+		bpf_object__close(object);
+		return -ENOMEM;
+	}
+	err = schema_read(&c->schema, object, collectors->kernel, c->reason, sizeof(c->reason));
+	if (err)
+		log_error("%s: %s", source ? source : name, c->reason);
+	collectors->n++;
+	return err;
+}
+
+static int add_file(struct collectors *collectors, const char *path, bool trusted)
+{
+	char why[512];
+	struct bpf_object *object = object_open_file(path, trusted, why, sizeof(why));
+	char *name;
+	int err;
+
+	if (!object) {
+		log_error("%s: %s", path, why);
+		return -EINVAL;
+	}
+	name = object_name(path);
+	if (!name) {
+		err = -ENOMEM;
+	} else if (!option_is_collector_name(name)) {
+		log_error("%s: the file's name is its collector's: expected NAME.bpf.o with a NAME of a-z, 0-9 "
+			  "and _, not dir; rename it", path);
+		err = -EINVAL;
+	} else if (find(collectors, name)) {
+		log_error("%s: there is a collector named %s already (%s); rename the file", path, name,
+			  find(collectors, name)->source ? find(collectors, name)->source : "built in");
+		err = -EEXIST;
+	} else {
+		err = add(collectors, name, path, object);
+		object = NULL; /* taken */
+	}
+	bpf_object__close(object);
+	free(name);
+	return err;
+}
+
+static int is_object(const struct dirent *entry)
+{
+	size_t n = strlen(entry->d_name);
+
+	return n > 6 && entry->d_name[0] != '.' && !strcmp(entry->d_name + n - 6, ".bpf.o");
+}
+
+static int add_folder(struct collectors *collectors, const char *folder)
+{
+	struct dirent **entries;
+	int n = scandir(folder, &entries, is_object, alphasort), err = 0;
+	char path[4096];
+
+	if (n < 0) {
+		log_error("--collector.dir=%s: %m; expected a folder with x.bpf.o files", folder);
+		return -errno;
+	}
+	if (!n)
+		log_warn("--collector.dir=%s: no x.bpf.o file in it", folder);
+	for (int i = 0; i < n; i++) {
+		snprintf(path, sizeof(path), "%s/%s", folder, entries[i]->d_name);
+		if (!err)
+			err = add_file(collectors, path, true);
+		free(entries[i]);
+	}
+	free(entries);
+	return err;
+}
+
+static int add_embedded(struct collectors *collectors)
+{
+	char why[512];
+	int err = 0;
+
+	for (const struct embedded_object *e = embedded_objects; e->name && !err; e++) {
+		struct bpf_object *object = object_open_bytes(e->name, e->data, e->size, why, sizeof(why));
+
+		if (!object) {
+			log_error("built-in collector %s: %s", e->name, why);
+			return -EINVAL;
+		}
+		err = add(collectors, e->name, NULL, object);
+	}
+	return err;
+}
+
+static int apply_switches(struct collectors *collectors, const struct options *options)
+{
+	for (size_t i = 0; i < options->nr_switches; i++) {
+		const struct collector_switch *s = &options->switches[i];
+		struct collector *c = find(collectors, s->name);
+		char names[512];
+		size_t used = 0;
+
+		if (c) {
+			c->enabled = s->on;
+			continue;
+		}
+		names[0] = 0;
+		for (size_t k = 0; k < collectors->n && used < sizeof(names); k++)
+			if (!collector_is_helper(&collectors->list[k]))
+				used += snprintf(names + used, sizeof(names) - used, "%s%s", used ? ", " : "",
+						 collectors->list[k].name);
+		log_error("--%scollector.%s: there is no such collector; there are %s", s->on ? "" : "no-",
+			  s->name, names);
+		return -ENOENT;
+	}
+	return 0;
+}
+
+int collectors_open(struct collectors *collectors, const struct options *options)
+{
+	int err = 0;
+
+	*collectors = (struct collectors){ 0 };
+	object_log_start();
+	collectors->kernel = btf__load_vmlinux_btf(); /* NULL is told at load: --list needs none */
+	if (libbpf_get_error(collectors->kernel))
+		collectors->kernel = NULL;
+	for (size_t i = 0; i < options->nr_files && !err; i++)
+		err = add_file(collectors, options->files[i], false);
+	if (!options->nr_files)
+		err = add_embedded(collectors);
+	for (size_t i = 0; i < options->nr_collector_dirs && !err; i++)
+		err = add_folder(collectors, options->collector_dirs[i]);
+	return err ? err : apply_switches(collectors, options);
+}

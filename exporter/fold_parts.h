@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* fold_parts: what fold's three files share: fold.c (rows), fold_series.c (a row's series) and
+ * fold_expire.c (what comes and goes with time). */
+#pragma once
+
+#include "fold.h"
+
+#define MAX_KEY_WORDS 64
+
+struct row {
+	struct row *next;
+	uint32_t hash;
+	uint32_t idle; /* polls since it last grew */
+	struct group *group;
+	struct process *process;
+	/* the key in words; what it held; a series per cell of its own level, one of the process level if any */
+	uint64_t data[];
+};
+
+struct fold_table {
+	struct fold_table *next;
+	struct fold *fold;
+	const struct table *table;
+	struct family **families, **process_families; /* per metric; NULL where it has none */
+	size_t key_words, value_words;
+	struct row **slots;
+	size_t nr_rows, nr_slots;
+	bool has_process;   /* some metric has series per process */
+};
+
+struct fold {
+	struct fold_config config;
+	struct fold_table *tables;
+	uint64_t reaped;
+};
+
+static inline uint64_t *row_last(const struct fold_table *t, struct row *row)
+{
+	return row->data + t->key_words;
+}
+
+static inline struct series **row_series(const struct fold_table *t, struct row *row)
+{
+	return (struct series **)(row->data + t->key_words + t->value_words);
+}
+
+static inline struct series **row_process_series(const struct fold_table *t, struct row *row)
+{
+	return row_series(t, row) + t->table->nr_cells;
+}
+
+/* The series that a cell of a row adds to, at its own level or at process level. NULL when memory is
+ * short. */
+struct series *fold_series_of(struct fold_table *t, struct row *row, const struct cell *cell,
+			      struct family *family, bool process);
