@@ -22,7 +22,7 @@ static __always_inline void remember_by_address(struct sock *sk, int from, int t
 	struct owner fresh = { .by_itself = true };
 	struct owner *listener;
 
-	if (from == TCP_LISTEN) {
+	if (from == TCP_LISTEN && to == TCP_CLOSE) {
 		bpf_map_delete_elem(&owner_ports___before_5_11, &port);
 	} else if (from == TCP_CLOSE && (to == TCP_SYN_SENT || to == TCP_LISTEN)) {
 		fresh.who.cgroup = node_cgroup_v1 ? CGROUP_ROOT : bpf_get_current_cgroup_id();

@@ -82,7 +82,7 @@ esac
 rm -f "$out/console.log" "$out/output.log"
 status=0
 # shellcheck disable=SC2046 # drive gives words
-setpriv --pdeathsig TERM timeout --kill-after=5 "${VM_TIMEOUT:-300}" \
+setpriv --pdeathsig TERM timeout --kill-after=5 "${VM_TIMEOUT:-450}" \
 	"${machine[@]}" -accel tcg,thread=single -m "${VM_MEMORY:-640}" -smp "${VM_CPUS:-2}" \
 	-nodefaults -display none -no-reboot "${ports[@]}" $(drive "$cache/root/$arch.img" root) \
 	$(drive "$tree" tree) -kernel "$kernel/vmlinuz" -initrd "$kernel/initramfs" \
