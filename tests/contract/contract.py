@@ -174,7 +174,7 @@ def complaints(kernel, thing, shapes):
         shape = kernel.shape(hook)
         allowed = shapes.get(hook)
         if allowed is None:
-            broken.append(f"{hook} is not in shapes.txt; here it is: {shape}")
+            broken.append(f"{hook} is not in shapes.txt; here it is " + (shape or "unknown: make kernel-contract-update"))
         elif (shape if shape is not None else "absent") not in allowed:
             broken.append(f"{hook}({shape}): no program was written for this shape" if shape is not None else f"no tracepoint {hook}")
         elif shape is None:
