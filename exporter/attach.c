@@ -165,8 +165,12 @@ static int load(struct collectors *collectors, struct collector *c, const struct
 	if (err) {
 		const char *why = *object_verifier_log() ? object_verifier_log() : object_log();
 
-		snprintf(c->reason, sizeof(c->reason), "the kernel refuses it: %s%s%s", strerror(-err),
-			 *why ? ": " : "", why);
+		/* 5.11 (d5299b67dd59) charges maps to the memory cgroup instead */
+		snprintf(c->reason, sizeof(c->reason), "the kernel refuses it: %s%s%s%s", strerror(-err),
+			 *why ? ": " : "", why,
+			 err == -EPERM && !storage ? "; maps are locked memory here: ulimit -l unlimited "
+						     "(LimitMEMLOCK=infinity), or grant CAP_SYS_RESOURCE" :
+						     "");
 		return err;
 	}
 	maps_share(collectors, c);
