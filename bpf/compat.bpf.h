@@ -44,15 +44,29 @@
 
 /*
  * signal_generate's info may be the number 1, so verifiers since 6.13 (838a10bd2ebf: "may encode
- * error"; 6.12.117 has it too) take it for a number that nothing can be read from, and those before
- * it have no bpf_rdonly_cast() (6.2, a35b9af4ec2c). 5.13 to 5.15 refuse a program that so much as
- * names a function they lack. Hence two programs, x___since_6_4 and x___before_6_4, of which
- * exporter/attach.c loads one: a kernel that has struct bpf_iter_num (6.4) has the function.
- * Reading from what it gives is safe whatever the address: a fault reads as 0.
+ * error"; 6.12.117 has it too) take it for a number that nothing can be read from. A cast is a kernel
+ * function (6.2), and libbpf before 1.5 searches modules for one that is missing, which only
+ * CAP_SYS_ADMIN may. So the registers of the system call are asked instead (5.15, dd6e10fbd9fb).
  */
-extern void *bpf_rdonly_cast(const void *, __u32) __ksym __weak;
-#define readable_siginfo(info) \
-	((struct kernel_siginfo *)bpf_rdonly_cast(info, bpf_core_type_id_kernel(struct kernel_siginfo)))
+#define have_task_regs() bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs)
+
+struct pt_regs___x86 {
+	unsigned long orig_ax;
+} __attribute__((preserve_access_index));
+struct pt_regs___arm64 {
+	int syscallno;
+} __attribute__((preserve_access_index));
+
+static __always_inline bool in_system_call(void)
+{
+	void *regs = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
+	struct pt_regs___x86 *x86 = regs;
+	struct pt_regs___arm64 *arm64 = regs;
+
+	if (bpf_core_field_exists(x86->orig_ax))
+		return (long)x86->orig_ax >= 0;
+	return arm64->syscallno >= 0;
+}
 
 /* 5.15 (8520e224f547): before, sk_cgrp_data was a number that may or may not be a pointer. */
 #define have_sock_cgroup() bpf_core_field_exists(((struct sock *)0)->sk_cgrp_data.cgroup)

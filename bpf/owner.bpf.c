@@ -22,10 +22,8 @@ static __always_inline void remember_by_address(struct sock *sk, int from, int t
 	struct owner fresh = { .by_itself = true };
 	struct owner *listener;
 
-	if (to == TCP_CLOSE) {
-		bpf_map_delete_elem(&shared_owners___before_5_11, &address);
-		if (from == TCP_LISTEN)
-			bpf_map_delete_elem(&owner_ports___before_5_11, &port);
+	if (from == TCP_LISTEN && to == TCP_CLOSE) {
+		bpf_map_delete_elem(&owner_ports___before_5_11, &port);
 	} else if (from == TCP_CLOSE && (to == TCP_SYN_SENT || to == TCP_LISTEN)) {
 		fresh.who.cgroup = node_cgroup_v1 ? CGROUP_ROOT : bpf_get_current_cgroup_id();
 		fresh.who.pid = bpf_get_current_pid_tgid() >> 32;
@@ -38,6 +36,17 @@ static __always_inline void remember_by_address(struct sock *sk, int from, int t
 		if (listener)
 			bpf_map_update_elem(&shared_owners___before_5_11, &address, listener, BPF_ANY);
 	}
+}
+
+/* Not at its TCP_CLOSE: a socket that is broken off (SO_LINGER 0) sends its reset after that. */
+SEC("tp_btf/tcp_destroy_sock")
+int BPF_PROG(owner_of_no_socket, struct sock *sk)
+{
+	__u64 address = (__u64)sk;
+
+	if (!have_local_storage())
+		bpf_map_delete_elem(&shared_owners___before_5_11, &address);
+	return 0;
 }
 
 /* The process that connects or listens does so itself: here, and only here, `current` is right. */

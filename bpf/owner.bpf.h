@@ -21,7 +21,7 @@ struct {
 	__type(value, struct owner);
 } shared_owners SEC(".maps");
 
-/* By address, where sockets have no storage; a row is removed when its socket closes. */
+/* By address, where sockets have no storage; a row goes with its socket (owner.bpf.c). */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__type(key, __u64);

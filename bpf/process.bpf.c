@@ -172,25 +172,25 @@ static __always_inline void count_signal(int signal, struct task_struct *task, b
 }
 
 /*
- * info is 1 (SEND_SIG_PRIV) when the kernel sends by itself, else si_code is positive for a fault or a
- * timer, and 0 or negative when a process sent it. `result`: ignored, already pending, or lost.
+ * info is 1 (SEND_SIG_PRIV) when the kernel sends by itself; else its si_code is positive for a fault
+ * or a timer, and 0 or negative when a process sent it. Where info cannot be read, a fault is known by
+ * this: a process sends from a system call. `result`: ignored, already pending, or lost.
  */
 SEC("tp_btf/signal_generate")
-int BPF_PROG(process_signal___since_6_4, int signal, struct kernel_siginfo *info,
-	     struct task_struct *task, int group, int result)
+int process_signal(__u64 *ctx)
 {
-	if (!is_fatal(signal) || result)
-		return 0;
-	count_signal(signal, task, (__u64)info == 1 || readable_siginfo(info)->si_code > 0);
-	return 0;
-}
+	int signal = ctx[0], result = ctx[4];
+	bool from_kernel = ctx[1] == 1;
 
-SEC("tp_btf/signal_generate")
-int BPF_PROG(process_signal___before_6_4, int signal, struct kernel_siginfo *info,
-	     struct task_struct *task, int group, int result)
-{
 	if (!is_fatal(signal) || result)
 		return 0;
-	count_signal(signal, task, (__u64)info == 1 || (!is_null(info) && info->si_code > 0));
+	if (have_task_regs()) {
+		from_kernel |= !in_system_call();
+	} else if (!from_kernel) {
+		struct kernel_siginfo *info = ctx_arg(ctx, 1);
+
+		from_kernel = !is_null(info) && info->si_code > 0;
+	}
+	count_signal(signal, ctx_arg(ctx, 2), from_kernel);
 	return 0;
 }

@@ -51,17 +51,6 @@ static char *variant_of(const struct btf *kernel, int typedef_id)
 }
 
 /*
- * x___since_6_4 and x___before_6_4 are one program for kernels with and without struct bpf_iter_num
- * (bpf/compat.bpf.h says why): true for the one of them that is not for this kernel.
- */
-static bool is_for_other_kernel(const char *name, const struct btf *kernel)
-{
-	bool newer = btf__find_by_name_kind(kernel, "bpf_iter_num", BTF_KIND_STRUCT) > 0;
-
-	return strstr(name, newer ? "___before_6_4" : "___since_6_4");
-}
-
-/*
  * One program: is there what it attaches to? A missing tracepoint would sink the whole object
  * (ESRCH at load), so its program is switched off before.
  */
@@ -83,8 +72,6 @@ static void look_for_hook(struct program *program, const struct btf *kernel)
 	program->is_iterator = section[0] == 'i';
 	id = btf__find_by_name_kind(kernel, type, program->is_iterator ? BTF_KIND_STRUCT : BTF_KIND_TYPEDEF);
 	program->is_missing = id <= 0;
-	if (is_for_other_kernel(bpf_program__name(program->bpf), kernel))
-		program->is_missing = program->is_optional = true;
 	if (!program->is_missing && !program->is_iterator)
 		program->variant = variant_of(kernel, id);
 	bpf_program__set_autoload(program->bpf, !program->is_missing);
@@ -165,8 +152,12 @@ static int load(struct collectors *collectors, struct collector *c, const struct
 	if (err) {
 		const char *why = *object_verifier_log() ? object_verifier_log() : object_log();
 
-		snprintf(c->reason, sizeof(c->reason), "the kernel refuses it: %s%s%s", strerror(-err),
-			 *why ? ": " : "", why);
+		/* 5.11 (d5299b67dd59) charges maps to the memory cgroup instead */
+		snprintf(c->reason, sizeof(c->reason), "the kernel refuses it: %s%s%s%s", strerror(-err),
+			 *why ? ": " : "", why,
+			 err == -EPERM && !storage ? "; maps are locked memory here: ulimit -l unlimited "
+						     "(LimitMEMLOCK=infinity), or grant CAP_SYS_RESOURCE" :
+						     "");
 		return err;
 	}
 	maps_share(collectors, c);

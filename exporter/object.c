@@ -16,6 +16,7 @@
 
 #include "log.h"
 
+#define KERNEL_BTF "/sys/kernel/btf/vmlinux"
 #define MAX_SIZE (16 << 20) /* a hundred times the largest object here; bounds what a wrong file costs */
 
 /* libbpf's print callback has no argument, so its words wait here. Only one thread loads. */
@@ -129,7 +130,12 @@ static const char *fault_of(const unsigned char *data, size_t size)
 struct bpf_object *object_open_bytes(const char *name, const void *data, size_t size, char *why,
 				     size_t why_size)
 {
-	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = name);
+	/*
+	 * Named, so that libbpf looks for a type that this kernel lacks there alone: else it goes on to the
+	 * modules, which needs CAP_SYS_ADMIN, and fails (until 1.5).
+	 */
+	const char *kernel = access(KERNEL_BTF, R_OK) ? NULL : KERNEL_BTF;
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = name, .btf_custom_path = kernel);
 	const char *fault = fault_of(data, size);
 	struct bpf_object *object;
 

@@ -4,7 +4,8 @@
 #   tests/run.sh [PATTERN...]   only the tests whose path contains one of the patterns
 #
 # Layers: unit (cmocka under the sanitizers), golden, cli (bad input), ships (what is not C), live
-# (root: real events against the kernel's counts). A test is a program that prints "ok - WHAT",
+# (root: real events against the kernel's counts), contract (what the programs need of known kernels'
+# BTF), vm (the live tests on these kernels, under QEMU). A test is a program that prints "ok - WHAT",
 # "not ok - WHAT: WHY" or "skip - WHAT: WHY" lines (tests/tap.sh), or TAP (cmocka).
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -32,7 +33,7 @@ run() {
 	shift
 	wanted "$name" || return 0
 	out=$log/$(tr / _ <<<"$name").log
-	timeout --kill-after=10 600 "$@" >"$out" 2>&1 </dev/null || rc=$?
+	timeout --kill-after=10 "${limit:-600}" "$@" >"$out" 2>&1 </dev/null || rc=$?
 	p=$(grep -cE '^ok( |$)' "$out")
 	s=$(grep -ciE '^(skip - |(not )?ok .*# skip)' "$out")
 	p=$((p - $(grep -ciE '^ok .*# skip' "$out")))
@@ -72,11 +73,14 @@ for test in build/san/*_test; do
 done
 run unit/snapshot_test.tsan build/tsan/snapshot_test
 run ships/deps.sh bash tests/ships/deps.sh
-for test in tests/golden/*.sh tests/cli/*.sh tests/ships/*.sh tests/live/*_test.sh; do
+for test in tests/golden/*.sh tests/cli/*.sh tests/ships/*.sh tests/contract/*_test.sh tests/live/*_test.sh; do
 	[ -f "$test" ] && [ "$test" != tests/ships/deps.sh ] || continue
 	run "${test#tests/}" bash "$test"
 	cgroups_sweep
 done
+# last, and longest: real kernels in VMs, and the table of what each of them takes
+limit=1500 run vm/run.sh bash tests/vm/run.sh
+grep -s '^|' "$log/vm_run.sh.log"
 if [ -s "$log/skips" ]; then
 	printf '\nSkipped, and why:\n'
 	cat "$log/skips"

@@ -38,7 +38,11 @@ enum { BPF_ANY, BPF_NOEXIST, BPF_EXIST };
 enum { BPF_F_NO_PREALLOC = 1, BPF_F_CLONE = 1 << 9 };
 enum { BPF_LOCAL_STORAGE_GET_F_CREATE = 1 };
 /* Local storage in tracing programs, and bpf_sock_from_file(), came together in 5.11. */
-enum bpf_func_id { BPF_FUNC_task_storage_get = 156, BPF_FUNC_sock_from_file = 162 };
+enum bpf_func_id {
+	BPF_FUNC_task_storage_get = 156,
+	BPF_FUNC_sock_from_file = 162,
+	BPF_FUNC_task_pt_regs = 175,
+};
 
 /* include/uapi, include/net: constants of the protocols and the system calls */
 enum { AF_INET = 2, AF_INET6 = 10 };

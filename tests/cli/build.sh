@@ -35,7 +35,7 @@ equal() {
 make -C "$top" --no-print-directory help >"$tap_tmp/help" 2>"$tap_tmp/log"
 check "make help: one line for each target, with what it does" \
 	bash -c '[ "$(grep -cvE "^  make [a-z-]+ +[^ ].+$" "$0")" = 0 ]' "$tap_tmp/help"
-for target in all run deps check check-deps bench lint install clean help; do
+for target in all run deps check check-deps check-vm kernel-contract bench lint install clean help; do
 	check "make help: $target, once" bash -c '[ "$(grep -c "^  make $0 " "$1")" = 1 ]' "$target" "$tap_tmp/help"
 done
 

@@ -156,8 +156,10 @@ equal "and by no other pod" "$(growth ebpf_cgroup_preemptions_total "cgroup=\"$c
 order "$a_in" "$a_out" exits
 read -r dead threads vol inv wait _ <<<"$answer"
 scrape "$tap_tmp/last"
-same "dead process: involuntary switches" \
-	"$(of "$tap_tmp/last" ebpf_context_switches_total "pid=\"$dead\"" 'kind="involuntary"')" "$inv"
+# A thread may even be made to leave on its last steps, which wait4() does not see either (7.3).
+last=$(of "$tap_tmp/last" ebpf_context_switches_total "pid=\"$dead\"" 'kind="involuntary"')
+check "dead process: involuntary switches ($last; wait4 says $inv)" \
+	[ "$last" -ge "$inv" -a "$last" -le $((inv + threads)) ]
 same "dead process: voluntary switches = wait4's and the last ones of its $((threads - 1)) threads" \
 	"$(of "$tap_tmp/last" ebpf_context_switches_total "pid=\"$dead\"" 'kind="voluntary"')" $((vol + threads - 1))
 same "seconds waited: the group = its processes, dead ones too" \

@@ -5,6 +5,11 @@
 . "$(dirname "$0")/net.sh"
 live_begin "$@"
 
+if ! grep -aq BPF_FUNC_sock_from_file /sys/kernel/btf/vmlinux; then
+	skip "${0##*/}" "before 5.11 programs cannot look at the sockets that are open"
+	finish
+fi
+
 procs_of() {
 	local root
 	for root in "${live_roots[@]}"; do

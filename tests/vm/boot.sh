@@ -20,7 +20,8 @@ mkdir -p "$out"
 
 cat_kernel_arguments() {
 	# panic=-1 with -no-reboot: a panic ends QEMU. devkmsg: all lines that the guest writes there come.
-	printf '%s' "console=$1 panic=-1 printk.devkmsg=on loglevel=7 no_timer_check tsc=reliable"
+	printf '%s' "console=$1 panic=-1 printk.devkmsg=on loglevel=7"
+	[ "$arch" != amd64 ] || printf ' no_timer_check tsc=reliable' # else words for init
 	case -$options- in *-lockdown-*) printf ' lockdown=confidentiality' ;; esac
 }
 
@@ -81,7 +82,7 @@ esac
 rm -f "$out/console.log" "$out/output.log"
 status=0
 # shellcheck disable=SC2046 # drive gives words
-setpriv --pdeathsig TERM timeout --kill-after=5 "${VM_TIMEOUT:-300}" \
+setpriv --pdeathsig TERM timeout --kill-after=5 "${VM_TIMEOUT:-450}" \
 	"${machine[@]}" -accel tcg,thread=single -m "${VM_MEMORY:-640}" -smp "${VM_CPUS:-2}" \
 	-nodefaults -display none -no-reboot "${ports[@]}" $(drive "$cache/root/$arch.img" root) \
 	$(drive "$tree" tree) -kernel "$kernel/vmlinuz" -initrd "$kernel/initramfs" \

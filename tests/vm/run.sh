@@ -11,7 +11,7 @@ set -u
 cd "$(dirname "$0")/../.." || exit 1
 . tests/tap.sh
 
-cells="amd64-5.10 amd64-6.1 amd64-6.12 amd64-newest amd64-5.10-lockdown amd64-6.1-lockdown
+cells="amd64-5.10 amd64-newest amd64-6.1 amd64-6.12 amd64-5.10-lockdown amd64-6.1-lockdown
 	amd64-6.12-lockdown amd64-newest-lockdown amd64-6.1-v1 arm64-6.12"
 # looked at closer where nothing but the kernel differs; at length on the oldest and the newest
 live_tests="block new_cgroup oom process tcp_resets tcp_synack"

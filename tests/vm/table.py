@@ -88,7 +88,7 @@ for program in sorted({p for cell in matrix for p in cell.variants}):
     for cell in matrix:
         if program in cell.variants:
             shapes.setdefault(cell.variants[program], []).append(cell.name)
-    if len(shapes) > 1:
+    if len(shapes) > 1 or len(matrix) == 1:
         for shape, names in shapes.items():
             row("/".join(program), shape, ", ".join(names))
 
@@ -103,6 +103,8 @@ for cell in matrix:
         result("fail", where, "it took too long; see console.log")
     elif cell.status not in (0, 1):
         result("fail", where, f"no end was seen: a panic? see {folder}/{cell.name}/console.log")
+    elif not cell.tests or not cell.states:
+        result("fail", where, f"nothing was tested; see {folder}/{cell.name}/output.log")
     for c in collectors:
         state = cell.states.get(c)
         if state is None:

@@ -2,6 +2,7 @@
 # Catches: a collector that loads on this kernel but counts wrong: an argument that moved, a field
 # that was renamed, a hook that fires twice, `current` that is somebody else. One exporter, one round
 # of events, one scrape: tests/live/ looks closer, this is short enough for every kernel.
+# shellcheck source=tests/live/lib.sh
 . "$(dirname "$0")/../live/lib.sh"
 live_begin "$@"
 
