@@ -118,6 +118,7 @@ def snmp(ns):
 
 
 def serve():
+    signal.alarm(90)
     netns("b")
     listener = socket.socket(socket.AF_INET6)  # peers are then v4 in v6: both families must count
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -181,17 +182,26 @@ def quiet():
     return True
 
 
+def await_child(pid, *others):
+    """Waits; when the child failed (it said why), nobody waits for what it did not do."""
+    status = os.waitpid(pid, 0)[1]
+    if status:
+        for other in others:
+            os.kill(other, signal.SIGKILL)
+        raise RuntimeError(f"a process of the TCP test ended with status {status}")
+
+
 def tcp():
     before = snmp(None)
     server = child(serve)
     wait_until(lambda: os.path.exists(f"{folder}/listens"))
     for end, loss in ("a", 10), ("b", 25):
         subprocess.check_call(["tc", "-n", end, "qdisc", "add", "dev", f"v{end}", "root", "netem", "loss", f"{loss}%"])
-    os.waitpid(child(connect_and_send, "tcp"), 0)
+    await_child(child(connect_and_send, "tcp"), server)
     for end in "ab":
         subprocess.check_call(["tc", "-n", end, "qdisc", "del", "dev", f"v{end}", "root"])
-    os.waitpid(child(reset, "tcp"), 0)
-    os.waitpid(server, 0)
+    await_child(child(reset, "tcp"), server)
+    await_child(server)
     wait_until(quiet, 60)
     a, b, here = snmp("a"), snmp("b"), snmp(None)
     here = {k: here[k] - before[k] for k in here}
