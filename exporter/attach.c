@@ -18,6 +18,7 @@
 
 #include "log.h"
 #include "object.h"
+#include "privilege.h"
 
 static bool kernel_has_storage(const struct btf *kernel)
 {
@@ -126,9 +127,11 @@ static int attach(struct collector *c)
 		program->link = bpf_program__attach(program->bpf);
 		if (!program->link) {
 			int err = -errno;
+			const char *why = privilege_why(err, bpf_program__section_name(program->bpf));
 
-			snprintf(c->reason, sizeof(c->reason), "cannot attach %s to %s: %s",
-				 bpf_program__name(program->bpf), program->hook, strerror(-err));
+			snprintf(c->reason, sizeof(c->reason), "cannot attach %s to %s: %s%s%s",
+				 bpf_program__name(program->bpf), program->hook, strerror(-err),
+				 *why ? ": " : "", why);
 			detach(c);
 			return err;
 		}
@@ -163,8 +166,10 @@ static int load(struct collectors *collectors, struct collector *c, const struct
 	object_log_clear();
 	err = bpf_object__load(c->object);
 	if (err) {
-		const char *why = *object_verifier_log() ? object_verifier_log() : object_log();
+		const char *why = *object_verifier_log() ? object_verifier_log() : privilege_why(err, NULL);
 
+		if (!*why)
+			why = object_log();
 		snprintf(c->reason, sizeof(c->reason), "the kernel refuses it: %s%s%s", strerror(-err),
 			 *why ? ": " : "", why);
 		return err;
