@@ -118,9 +118,9 @@ static struct plan make_plan(const struct privilege_config *config)
 		bad = try_in_child(config, &plan);
 		if (bad & ~hopeless & PRIVILEGE_PROCESSES) {
 			plan.group_0 = false;
-			log_warn("procfs hides the processes of others from user %s: the series of "
-				 "each end early; "
-				 "mount it without hidepid, or give --user=root",
+			log_warn("user %s does not see the processes of others (procfs with "
+				 "hidepid, or in a closed folder): "
+				 "their series end early; mount it without, or give --user=root",
 				 config->user.name);
 			hopeless |= PRIVILEGE_PROCESSES;
 		}

@@ -61,8 +61,8 @@ static int allow_reading(int ruleset, const char *path)
 	int err = 0;
 
 	rule.fd = open(path, O_PATH | O_CLOEXEC);
-	if (rule.fd < 0)
-		return errno == ENOENT ? 0 : -errno; /* then there is nothing to read */
+	if (rule.fd < 0) /* then there is nothing to read there: not for us */
+		return errno == ENOENT || errno == EACCES ? 0 : -errno;
 	if (syscall(NR_ADD_RULE, ruleset, RULE_PATH_BENEATH, &rule, 0))
 		err = -errno;
 	close(rule.fd);

@@ -185,6 +185,19 @@ Uid 65534 65534 65534 65534"
 	exporter_stop
 done
 
+# In a pid namespace of its own: what the README and the DaemonSet say is lost without hostPID, and what
+# is not.
+exporter_as unshare --mount --pid --fork --kill-child bash -c 'mount -t proc proc /proc && exec "$@"' -
+check "in its own pid namespace: no complaint" bash -c '! grep -v level=info "$0"' "$tap_tmp/exporter.log"
+counts "own pids"
+spawn_in own_pids_1 python3 -c 'import time; [time.sleep(0.01) for _ in range(50)]; time.sleep(60)'
+sleep 1
+check "in its own pid namespace: context switches per group" \
+	[ "$(value ebpf_cgroup_context_switches_total "cgroup=\"/$live_cgroup/own_pids_1\"")" -ge 50 ]
+equal "in its own pid namespace: none per process" "$(value ebpf_context_switches_total "pid=\"$spawned\"")" 0
+kill -KILL "$exporter_pid" "$spawned"
+wait "$exporter_pid" "$spawned" 2>/dev/null
+
 # procfs with hidepid: nobody sees its own processes only, but for group 0
 if unshare --mount mount -t proc -o hidepid=2 proc /proc 2>/dev/null; then
 	exporter_as unshare --mount bash -c 'mount -t proc -o hidepid=2 proc /proc && exec "$@"' -
