@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -89,6 +91,20 @@ static bool is_perf_event(const char *section)
 	return false;
 }
 
+/* Before 5.11 maps count as locked memory of the process, and what exceeds the limit is EPERM. */
+static bool is_memory_locked(rlim_t *limit)
+{
+	struct rlimit locked;
+	struct utsname kernel;
+	int major = 0, minor = 0;
+
+	if (uname(&kernel) || sscanf(kernel.release, "%d.%d", &major, &minor) != 2 ||
+	    getrlimit(RLIMIT_MEMLOCK, &locked))
+		return false;
+	*limit = locked.rlim_cur;
+	return (major < 5 || (major == 5 && minor < 11)) && locked.rlim_cur != RLIM_INFINITY;
+}
+
 const char *privilege_why(int err, const char *section)
 {
 	unsigned int inside, outside, length;
@@ -96,6 +112,7 @@ const char *privilege_why(int err, const char *section)
 	char text[128];
 	uint64_t have = 0;
 	int paranoid = 0;
+	rlim_t limit = 0;
 
 	if (err != -EPERM && err != -EACCES)
 		return "";
@@ -115,6 +132,13 @@ const char *privilege_why(int err, const char *section)
 			 "grant it, or set the "
 			 "sysctl to 2",
 			 paranoid);
+		return why;
+	}
+	if (err == -EPERM && is_memory_locked(&limit)) {
+		snprintf(why, sizeof(why),
+			 "locked memory is limited to %llu bytes, and before Linux 5.11 maps count as such; set "
+			 "LimitMEMLOCK=infinity (systemd), ulimit -l unlimited, or grant CAP_SYS_RESOURCE",
+			 (unsigned long long)limit);
 		return why;
 	}
 	read_line("/proc/self/status", "Seccomp:\t", text, sizeof(text));
