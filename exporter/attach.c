@@ -18,6 +18,7 @@
 
 #include "log.h"
 #include "object.h"
+#include "privilege.h"
 
 static bool kernel_has_storage(const struct btf *kernel)
 {
@@ -113,9 +114,11 @@ static int attach(struct collector *c)
 		program->link = bpf_program__attach(program->bpf);
 		if (!program->link) {
 			int err = -errno;
+			const char *why = privilege_why(err, bpf_program__section_name(program->bpf));
 
-			snprintf(c->reason, sizeof(c->reason), "cannot attach %s to %s: %s",
-				 bpf_program__name(program->bpf), program->hook, strerror(-err));
+			snprintf(c->reason, sizeof(c->reason), "cannot attach %s to %s: %s%s%s",
+				 bpf_program__name(program->bpf), program->hook, strerror(-err),
+				 *why ? ": " : "", why);
 			detach(c);
 			return err;
 		}
@@ -150,14 +153,12 @@ static int load(struct collectors *collectors, struct collector *c, const struct
 	object_log_clear();
 	err = bpf_object__load(c->object);
 	if (err) {
-		const char *why = *object_verifier_log() ? object_verifier_log() : object_log();
+		const char *why = *object_verifier_log() ? object_verifier_log() : privilege_why(err, NULL);
 
-		/* 5.11 (d5299b67dd59) charges maps to the memory cgroup instead */
-		snprintf(c->reason, sizeof(c->reason), "the kernel refuses it: %s%s%s%s", strerror(-err),
-			 *why ? ": " : "", why,
-			 err == -EPERM && !storage ? "; maps are locked memory here: ulimit -l unlimited "
-						     "(LimitMEMLOCK=infinity), or grant CAP_SYS_RESOURCE" :
-						     "");
+		if (!*why)
+			why = object_log();
+		snprintf(c->reason, sizeof(c->reason), "the kernel refuses it: %s%s%s", strerror(-err),
+			 *why ? ": " : "", why);
 		return err;
 	}
 	maps_share(collectors, c);

@@ -32,3 +32,5 @@ void label_add(struct buffer *out, const char *name, const char *value, size_t l
 
 /* Where devices are looked up; default "/sys". The string is borrowed. */
 void label_set_sysfs(const char *path);
+/* Makes what decoding needs and the sandbox forbids to make: before privileges are dropped. */
+void label_open(void);

@@ -22,6 +22,7 @@
 #include <bpf/bpf.h>
 
 #include "attach.h"
+#include "cgroup_tree.h"
 #include "clock.h"
 #include "fold.h"
 #include "label.h"
@@ -51,6 +52,8 @@ struct exporter {
 	struct poller poller;
 	struct snapshot_store *store;
 	struct serve *serve;
+	struct privilege_user user;
+	struct privilege_report privileges;
 	uint64_t polls_missed;
 	int signals, timer, wanted; /* descriptors of the loop; `wanted`: a scrape asks for a poll */
 	pthread_mutex_t lock;	    /* for the next four */
@@ -293,6 +296,7 @@ static int open_sockets(struct exporter *x)
 		.store = x->store,
 		.before_scrape = interval ? NULL : poll_for_scrape,
 		.arg = x,
+		.privileges = &x->privileges,
 		/* polls come late on a busy node; ten of them missing is a poller that hangs */
 		.stale_after_ns = interval ? 10 * interval + 10000000000ULL : 0,
 	};
@@ -314,6 +318,36 @@ static void say_where(const struct exporter *x, int running)
 		 *host == '[' ? "'" : "");
 }
 
+/* In a child that has given up what is to be given up: could it poll? See privilege.h. */
+static unsigned int try_polling(void *arg)
+{
+	struct exporter *x = arg;
+	const char *roots[] = { x->mounts.main, x->mounts.blkio };
+	unsigned int failed = poller_try(&x->poller) ? PRIVILEGE_TABLES : 0;
+	char first[512];
+
+	for (size_t i = 0; i < 2; i++)
+		if (*roots[i] && cgroup_tree_try(roots[i]))
+			failed |= PRIVILEGE_CGROUPS;
+	snprintf(first, sizeof(first), "%s/1", x->options.procfs);
+	return access(first, F_OK) ? failed | PRIVILEGE_PROCESSES : failed;
+}
+
+static void confine(struct exporter *x)
+{
+	const struct privilege_config config = {
+		.user = x->user,
+		.paths = { x->options.procfs, x->options.sysfs, x->mounts.main, x->mounts.blkio },
+		.try = try_polling,
+		.arg = x,
+	};
+
+	notify_open(); /* it and the next: no sockets are made any more */
+	label_open();
+	privilege_drop(&config, &x->privileges);
+	self_sandbox(x->self, &x->privileges);
+}
+
 static int run_server(struct exporter *x)
 {
 	int err = open_loop(x), running;
@@ -325,9 +359,7 @@ static int run_server(struct exporter *x)
 	running = start_collectors(x);
 	if (running <= 0)
 		return running ? running : -ENOENT;
-	err = privilege_drop();
-	if (err)
-		log_warn("cannot give up privileges: %s", strerror(-err));
+	confine(x);
 	poll_once(x);
 	err = serve_run(x->serve); /* not before: a thread would keep the privileges */
 	if (err)
@@ -398,6 +430,8 @@ static int act(struct exporter *x)
 	int err = list ? 0 : privilege_check();
 
 	label_set_sysfs(x->options.sysfs);
+	if (!err && !list)
+		err = privilege_find_user(x->options.user, &x->user);
 	if (!err)
 		err = collectors_open(&x->collectors, &x->options);
 	if (err)

@@ -8,23 +8,34 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-void notify_ready(void)
+static int notify = -1;
+
+void notify_open(void)
 {
-	static const char state[] = "READY=1";
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	const char *path = getenv("NOTIFY_SOCKET");
 	size_t len = path ? strlen(path) : 0;
-	int fd;
 
 	if ((len < 2) || (path[0] != '/' && path[0] != '@') || len >= sizeof(address.sun_path))
 		return;
 	memcpy(address.sun_path, path, len);
 	if (path[0] == '@')
 		address.sun_path[0] = 0; /* an abstract socket */
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
+	notify = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (notify >= 0 &&
+	    connect(notify, (struct sockaddr *)&address, offsetof(struct sockaddr_un, sun_path) + len)) {
+		close(notify);
+		notify = -1;
+	}
+}
+
+void notify_ready(void)
+{
+	static const char state[] = "READY=1";
+
+	if (notify < 0)
 		return;
-	sendto(fd, state, sizeof(state) - 1, MSG_NOSIGNAL, (struct sockaddr *)&address,
-	       offsetof(struct sockaddr_un, sun_path) + len);
-	close(fd);
+	send(notify, state, sizeof(state) - 1, MSG_NOSIGNAL);
+	close(notify);
+	notify = -1;
 }

@@ -40,6 +40,7 @@ struct options {
 	const char *procfs;	      /* --path.procfs, default "/proc" */
 	const char *cgroupfs;	      /* --path.cgroupfs, NULL: found in the mount table */
 	const char *sysfs;	      /* --path.sysfs, default "/sys" */
+	const char *user;	      /* --user, NULL: nobody for root, else no other */
 	uint64_t probe_interval_ns;   /* 0: poll at each scrape */
 	uint64_t process_retention_ns;
 	uint64_t cgroup_retention_ns;

@@ -25,6 +25,13 @@ static int parse_string(struct options *options, const struct option_flag *flag,
 	return 0;
 }
 
+static int parse_user(struct options *options, const struct option_flag *flag, const char *value)
+{
+	if (!*value)
+		return bad_value(flag, value, "the name or number of a user");
+	return parse_string(options, flag, value);
+}
+
 static int append(const char ***list, size_t *nr, const char *value)
 {
 	const char **grown = reallocarray(*list, *nr + 1, sizeof(**list));
@@ -239,6 +246,7 @@ static int parse_help(struct options *options, const struct option_flag *flag, c
 #define COLLECTOR "Collectors"
 #define SERIES	  "Polling and series"
 #define PATHS	  "Paths"
+#define SECURITY  "Security"
 #define LOGGING	  "Logging"
 #define ACTIONS	  "Instead of serving (one of them)"
 
@@ -294,6 +302,10 @@ const struct option_flag option_flags[] = {
 	  .help = "Where the cgroup tree is mounted. Default: found in the mount table." },
 	{ FLAG("path.sysfs", "DIR", PATHS, parse_string, MEMBER(sysfs)),
 	  .help = "Where sysfs is mounted. Default: /sys." },
+
+	{ FLAG("user", "NAME", SECURITY, parse_user, MEMBER(user)),
+	  .help = "User, by name or number, to become once the programs are attached. Default: "
+		  "nobody when started by root, else no change." },
 
 	{ FLAG("log.level", "LEVEL", LOGGING, parse_log_level),
 	  .help = "Least severe messages printed: error, warn, info or debug. Default: info." },

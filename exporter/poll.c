@@ -241,15 +241,22 @@ static bool reap(struct fold_table *fold, const void *key, void *arg)
 	return !fold_one(reaper->poller, t, key, value);
 }
 
-static int read_table(struct poller *poller, struct polled_table *t)
+static int read_rows(struct poller *poller, struct polled_table *t)
 {
-	struct reaper reaper = { poller, t };
 	int err = t->no_batch ? -EOPNOTSUPP : read_batches(poller, t);
 
 	if (err && err != -ENOMEM) {
 		err = read_keys(poller, t);
 		t->no_batch = !err;
 	}
+	return err;
+}
+
+static int read_table(struct poller *poller, struct polled_table *t)
+{
+	struct reaper reaper = { poller, t };
+	int err = read_rows(poller, t);
+
 	if (!err && !reserve(poller, t, 1))
 		fold_dead_rows(t->fold, reap, &reaper);
 	return err;
@@ -310,6 +317,18 @@ static void note(struct polled_collector *p, uint64_t took_ns, int err)
 		log_warn("collector %s: this poll failed: %s; its last values stay", p->collector->name,
 			 strerror(-err));
 	p->err = err;
+}
+
+int poller_try(struct poller *poller)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < poller->nr_polled && !err; i++)
+		err = run_iterators(poller->polled[i].collector);
+	for (size_t i = 0; i < poller->nr_tables && !err; i++)
+		if (runs(poller->tables[i].collector))
+			err = read_rows(poller, &poller->tables[i]);
+	return err;
 }
 
 void poller_run(struct poller *poller, uint64_t now_ns)

@@ -56,5 +56,11 @@ int poller_init(struct poller *poller, struct collectors *collectors, struct fol
 		struct groups *groups);
 void poller_free(struct poller *poller);
 
+/*
+ * Runs each iterator and reads each table once, without taking rows out: what a child does to see
+ * whether it could (privilege.h). Returns 0 or -errno.
+ */
+int poller_try(struct poller *poller);
+
 /* One poll of everything, at CLOCK_MONOTONIC `now_ns`. */
 void poller_run(struct poller *poller, uint64_t now_ns);

@@ -1,77 +1,199 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-#include "privilege.h"
+/* The order of the layers, what children try before, and the report. */
+#include "privilege_parts.h"
 
 #include <errno.h>
-#include <linux/capability.h>
-#include <stdint.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "log.h"
 
-#ifndef CAP_PERFMON
-#define CAP_PERFMON 38
-#define CAP_BPF	    39
-#endif
-#define BIT(capability) (1ULL << (capability))
+#define TRIAL_SECONDS 10
+#define TRIAL_FAILED  0xffu /* the child could not say what failed */
 
-static int read_capabilities(uint64_t *effective)
+/* What is to be given up. */
+struct plan {
+	uint64_t keep;
+	bool user, group_0, landlock, seccomp;
+};
+
+/* errno of each layer that did not come to be. */
+struct failures {
+	int capabilities, user, no_new_privs, landlock, seccomp;
+};
+
+static void apply(const struct privilege_config *config, const struct plan *plan,
+		  struct privilege_report *report, struct failures *failed)
 {
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[2];
+	*report = (struct privilege_report){ .kept = plan->keep };
+	capabilities_bound(plan->keep);
+	if (plan->user)
+		failed->user = user_become(&config->user, plan->group_0, plan->keep);
+	failed->capabilities = capabilities_keep(plan->keep);
+	report->dropped = !failed->capabilities;
+	if (failed->capabilities)
+		capabilities_read(&report->kept);
+	report->uid = geteuid();
+	failed->no_new_privs = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ? -errno : 0;
+	report->no_new_privs = !failed->no_new_privs;
+	if (plan->landlock) {
+		int abi = landlock_restrict(config->paths, PRIVILEGE_PATHS);
 
-	if (syscall(SYS_capget, &header, data))
-		return -errno;
-	*effective = data[0].effective | (uint64_t)data[1].effective << 32;
-	return 0;
+		failed->landlock = abi < 0 ? abi : 0;
+		report->landlock = abi < 0 ? 0 : abi;
+	}
+	if (plan->seccomp) {
+		failed->seccomp = seccomp_restrict();
+		report->seccomp = !failed->seccomp;
+	}
 }
 
-int privilege_check(void)
+/* ---- children try ---- */
+
+/* What a child that follows the plan (NULL: that gives up nothing) could not do. */
+static unsigned int try_in_child(const struct privilege_config *config, const struct plan *plan)
 {
+	struct privilege_report report;
+	struct failures failed = { 0 };
+	int status;
+	pid_t child = fork();
+
+	if (!child) {
+		alarm(TRIAL_SECONDS);
+		log_setup(LOG_ERROR, LOG_LOGFMT); /* what fails here is for the parent to judge */
+		if (plan)
+			apply(config, plan, &report, &failed);
+		_exit((int)config->try(config->arg));
+	}
+	if (child < 0)
+		return TRIAL_FAILED;
+	while (waitpid(child, &status, 0) < 0)
+		if (errno != EINTR)
+			return TRIAL_FAILED;
+	return WIFEXITED(status) ? (unsigned int)WEXITSTATUS(status) : TRIAL_FAILED;
+}
+
+/* Keeps the least of what we have with which a child could do all but `hopeless`. */
+static bool find_least(const struct privilege_config *config, struct plan *plan, uint64_t have,
+		       unsigned int hopeless)
+{
+	const uint64_t bpf = CAPABILITY(CAP_BPF), perfmon = CAPABILITY(CAP_PERFMON),
+		       files = CAPABILITY(CAP_DAC_READ_SEARCH), admin = CAPABILITY(CAP_SYS_ADMIN);
+	const uint64_t sets[] = { 0,
+				  bpf,
+				  files,
+				  bpf | files,
+				  bpf | perfmon,
+				  bpf | perfmon | files,
+				  admin | files,
+				  bpf | perfmon | admin | files };
+
+	for (size_t i = 0; i < sizeof(sets) / sizeof(*sets); i++) {
+		if (sets[i] & ~have)
+			continue;
+		plan->keep = sets[i];
+		if (!(try_in_child(config, plan) & ~hopeless))
+			return true;
+	}
+	return false;
+}
+
+static struct plan make_plan(const struct privilege_config *config)
+{
+	struct plan plan = { .user = config->user.change, .landlock = true, .seccomp = true };
+	unsigned int bad = try_in_child(config, &plan), hopeless;
 	uint64_t have = 0;
-	char missing[64] = "";
 
-	if (read_capabilities(&have))
-		return 0; /* the kernel will say it */
-	if (have & BIT(CAP_SYS_ADMIN))
-		return 0; /* includes the other two */
-	if (!(have & BIT(CAP_BPF)))
-		strcat(missing, "CAP_BPF");
-	if (!(have & BIT(CAP_PERFMON)))
-		strcat(missing, *missing ? " and CAP_PERFMON" : "CAP_PERFMON");
-	if (!*missing)
-		return 0;
-	log_error("missing %s: loading BPF programs needs CAP_BPF and CAP_PERFMON; run as root, or grant both "
-		  "(AmbientCapabilities= of systemd, securityContext.capabilities of Kubernetes)",
-		  missing);
-	return -EPERM;
+	if (!bad)
+		return plan;
+	hopeless = try_in_child(config, NULL);
+	if (bad & ~hopeless & PRIVILEGE_PROCESSES) {
+		/* procfs with hidepid= shows all processes to its group, which is 0 unless said
+		 * otherwise */
+		plan.group_0 = plan.user;
+		bad = try_in_child(config, &plan);
+		if (bad & ~hopeless & PRIVILEGE_PROCESSES) {
+			plan.group_0 = false;
+			log_warn("user %s does not see the processes of others (procfs with "
+				 "hidepid, or in a closed folder): "
+				 "their series end early; mount it without, or give --user=root",
+				 config->user.name);
+			hopeless |= PRIVILEGE_PROCESSES;
+		}
+	}
+	if (!(bad & ~hopeless))
+		return plan;
+	capabilities_read(&have);
+	if (find_least(config, &plan, have, hopeless))
+		return plan;
+	plan.seccomp = false;
+	if (find_least(config, &plan, have, hopeless)) {
+		log_warn("no seccomp filter: polling fails under it");
+		return plan;
+	}
+	plan.landlock = false;
+	if (find_least(config, &plan, have, hopeless)) {
+		log_warn("no seccomp filter and no Landlock: polling fails under them");
+		return plan;
+	}
+	plan.keep =
+		have & (CAPABILITY(CAP_BPF) | CAPABILITY(CAP_PERFMON) | CAPABILITY(CAP_SYS_ADMIN));
+	log_warn("no privileges were found without which polling works: capabilities for BPF are "
+		 "kept");
+	return plan;
 }
 
-int privilege_drop(void)
-{
-	const uint64_t wanted = BIT(CAP_BPF) | BIT(CAP_PERFMON) | BIT(CAP_DAC_READ_SEARCH);
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[2] = { 0 };
-	uint64_t have = 0, keep;
-	int err = read_capabilities(&have);
+/* ---- the drop ---- */
 
+static void complain(const char *layer, int err)
+{
 	if (err)
-		return err;
-	keep = have & wanted;
-	if (!(have & BIT(CAP_BPF)))
-		keep |= have & BIT(CAP_SYS_ADMIN);
-	for (int capability = 0; capability < 64; capability++)
-		if (!(keep & BIT(capability)))
-			prctl(PR_CAPBSET_DROP, capability, 0, 0, 0); /* EPERM without CAP_SETPCAP: no matter */
-	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-	data[0].effective = data[0].permitted = keep;
-	data[1].effective = data[1].permitted = keep >> 32;
-	if (syscall(SYS_capset, &header, data))
-		return -errno;
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-		return -errno;
-	return 0;
+		log_warn("cannot %s: %s; the exporter runs without this protection", layer,
+			 strerror(-err));
+}
+
+static void say(const struct privilege_config *config, const struct privilege_report *report,
+		int no_landlock)
+{
+	char kept[128] = "no capabilities", landlock[48] = "no Landlock in this kernel", user[64];
+	size_t used = 0;
+
+	for (int i = 0; report->dropped && i < 64; i++)
+		if (report->kept & CAPABILITY(i))
+			used += snprintf(kept + used, sizeof(kept) - used, "%s%s", used ? " " : "",
+					 privilege_capability_name(i));
+	if (used)
+		snprintf(kept + used, sizeof(kept) - used, " (polling fails without)");
+	if (!report->dropped)
+		snprintf(kept, sizeof(kept), "all capabilities");
+	if (report->landlock)
+		snprintf(landlock, sizeof(landlock), "Landlock (ABI %d)", report->landlock);
+	else if (no_landlock != -ENOSYS && no_landlock != -EOPNOTSUPP)
+		snprintf(landlock, sizeof(landlock), "no Landlock");
+	if (report->uid == config->user.uid)
+		snprintf(user, sizeof(user), "user %.48s", config->user.name);
+	else
+		snprintf(user, sizeof(user), "user %u", report->uid);
+	log_info("from here on: %s, %s, %s, %s, %s", user, kept,
+		 report->no_new_privs ? "no_new_privs" : "new privileges possible", landlock,
+		 report->seccomp ? "seccomp" : "no seccomp");
+}
+
+void privilege_drop(const struct privilege_config *config, struct privilege_report *report)
+{
+	struct plan plan = make_plan(config);
+	struct failures failed = { 0 };
+
+	apply(config, &plan, report, &failed);
+	complain("give up capabilities", failed.capabilities);
+	complain("become another user", failed.user);
+	complain("rule out new privileges", failed.no_new_privs);
+	if (failed.landlock != -ENOSYS && failed.landlock != -EOPNOTSUPP)
+		complain("restrict file access by Landlock", failed.landlock);
+	complain("install the seccomp filter", failed.seccomp);
+	say(config, report, failed.landlock);
 }

@@ -22,6 +22,10 @@
 	X(BUILD_INFO, "bpf_exporter_build_info", GAUGE, 0, "Always 1; what this exporter was built from.") \
 	X(KERNEL_INFO, "bpf_exporter_kernel_info", GAUGE, 0, \
 	  "Always 1; the kernel, its lockdown mode and its cgroup hierarchy.") \
+	X(SANDBOX, "bpf_exporter_sandbox", GAUGE, 0, \
+	  "1 when this layer confines the exporter, else 0; user is 0 for root.") \
+	X(CAPABILITY, "bpf_exporter_capability_kept", GAUGE, 0, \
+	  "1 for each capability that is still held because polling fails without; usually there is none.") \
 	X(COLLECTOR_UP, "bpf_exporter_collector_up", GAUGE, 0, \
 	  "1 when the collector's programs are attached and its last poll was good, else 0.") \
 	X(COLLECTOR_ERROR, "bpf_exporter_collector_error", GAUGE, 0, \
@@ -208,6 +212,24 @@ void self_describe(struct self *self, const struct collectors *collectors,
 	set(self, ID_START_TIME, NULL, unix_ns());
 	for (size_t i = 0; i < collectors->n; i++)
 		describe_collector(self, &collectors->list[i], procfs);
+}
+
+void self_sandbox(struct self *self, const struct privilege_report *report)
+{
+	const struct {
+		const char *layer;
+		bool on;
+	} layers[] = {
+		{ "capabilities", report->dropped }, { "user", report->uid != 0 },
+		{ "no_new_privs", report->no_new_privs }, { "landlock", report->landlock > 0 },
+		{ "seccomp", report->seccomp },
+	};
+
+	for (size_t i = 0; i < sizeof(layers) / sizeof(*layers); i++)
+		set(self, ID_SANDBOX, LABELS("layer", layers[i].layer), layers[i].on);
+	for (int i = 0; i < 64; i++)
+		if (report->kept >> i & 1 && privilege_capability_name(i))
+			set(self, ID_CAPABILITY, LABELS("capability", privilege_capability_name(i)), 1);
 }
 
 /* ---- each poll ---- */

@@ -9,6 +9,7 @@
 #include "attach.h"
 #include "label_cgroup.h"
 #include "poll.h"
+#include "privilege.h"
 #include "serve.h"
 #include "series.h"
 
@@ -21,6 +22,9 @@ void self_free(struct self *self);
 /* What never changes: versions, the kernel, the programs' shapes, the maps' sizes. After load. */
 void self_describe(struct self *self, const struct collectors *collectors,
 		   const struct cgroup_mounts *mounts, const char *procfs);
+
+/* What confines the exporter from here on. */
+void self_sandbox(struct self *self, const struct privilege_report *report);
 
 /* What changes: called after each poll. `serve` may be NULL. */
 struct self_input {

@@ -4,7 +4,7 @@
  * and never touches a map.
  *
  *   /metrics (or --web.telemetry-path)  the exposition; 503 before the first poll
- *   /health     JSON: status, checks (one per collector), updated (RFC 3339)
+ *   /health     JSON: status, checks (one per collector), updated (RFC 3339), privileges
  *   /-/healthy  200 while the process lives;  /-/ready  200 after the first poll, 503 before
  *   /           a page that links them
  * Anything else: 404; a method other than GET and HEAD: 405; a request body or a target that is too
@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <stddef.h>
 
+#include "privilege.h"
 #include "snapshot.h"
 
 struct serve_config {
@@ -27,6 +28,8 @@ struct serve_config {
 	 * published or could not be had. Runs in the HTTP thread. */
 	void (*before_scrape)(void *arg);
 	void *arg;
+	/* For /health, filled by serve_run(); NULL: /health does not speak of it. */
+	const struct privilege_report *privileges;
 	uint64_t stale_after_ns; /* a snapshot older than this makes /health say so; 0: never */
 };
 

@@ -181,7 +181,7 @@ static enum MHD_Result answer_health(struct serve *serve, struct MHD_Connection 
 
 	stale = snapshot && limit && now > snapshot->taken_mono_ns &&
 		now - snapshot->taken_mono_ns > limit;
-	if (serve_health(&out, snapshot, stale) == HEALTH_FAILING)
+	if (serve_health(&out, snapshot, stale, serve->config.privileges) == HEALTH_FAILING)
 		reply.code = MHD_HTTP_SERVICE_UNAVAILABLE;
 	snapshot_release(store, snapshot);
 	return send_buffer(serve, connection, &out, &reply);

@@ -98,7 +98,31 @@ static enum health judge(const struct snapshot *snapshot, bool stale, const char
 	return trouble ? HEALTH_DEGRADED : HEALTH_OK;
 }
 
-enum health serve_health(struct buffer *out, const struct snapshot *snapshot, bool stale)
+static void add_privileges(struct buffer *out, const struct privilege_report *report)
+{
+	bool first = true;
+
+	buffer_printf(out, ",\"privileges\":{\"user\":%u,\"capabilities\":", report->uid);
+	if (report->dropped) {
+		buffer_printf(out, "[");
+		for (int i = 0; i < 64; i++) {
+			const char *name = report->kept >> i & 1 ? privilege_capability_name(i) : NULL;
+
+			if (name)
+				buffer_printf(out, "%s\"%s\"", first ? "" : ",", name);
+			first &= !name;
+		}
+		buffer_printf(out, "]");
+	} else {
+		buffer_printf(out, "\"all\"");
+	}
+	buffer_printf(out, ",\"no_new_privs\":%s,\"landlock\":%d,\"seccomp\":%s}",
+		      report->no_new_privs ? "true" : "false", report->landlock,
+		      report->seccomp ? "true" : "false");
+}
+
+enum health serve_health(struct buffer *out, const struct snapshot *snapshot, bool stale,
+			 const struct privilege_report *privileges)
 {
 	static const char *const names[] = { "ok", "degraded", "failing" };
 	const char *reason;
@@ -129,7 +153,10 @@ enum health serve_health(struct buffer *out, const struct snapshot *snapshot, bo
 		}
 		buffer_add(out, "}", 1);
 	}
-	buffer_printf(out, "}}\n");
+	buffer_printf(out, "}");
+	if (privileges)
+		add_privileges(out, privileges);
+	buffer_printf(out, "}\n");
 	return health;
 }
 

@@ -69,7 +69,8 @@ const struct snapshot_body *serve_exposition(struct snapshot *snapshot, bool gzi
 enum health { HEALTH_OK, HEALTH_DEGRADED, HEALTH_FAILING };
 
 /* `snapshot` is NULL before the first poll. */
-enum health serve_health(struct buffer *out, const struct snapshot *snapshot, bool stale);
+enum health serve_health(struct buffer *out, const struct snapshot *snapshot, bool stale,
+			 const struct privilege_report *privileges);
 void serve_page(struct buffer *out, const struct snapshot *snapshot, const char *version,
 		const char *telemetry_path);
 

@@ -51,7 +51,8 @@ manifests() {
 	broken "a field that does not exist" 's/securityContext:/securityContex:/' securityContex
 	broken "a port number that is text" 's/containerPort: 9435/containerPort: metrics/' 'containerPort must be integer'
 	broken "hostPID that is text" 's/hostPID: true/hostPID: "yes"/' 'hostPID must be boolean'
-	broken "capabilities that are no list" '/add:/{s/add:/add: BPF/;n;N;N;N;N;N;N;N;N;d}' 'add must be array'
+	broken "the network of the host" 's/^\( *\)enableServiceLinks: false/&\n\1hostNetwork: true/' 'namespace by hostNetwork'
+	broken "capabilities that are no list" '/add:/{s/add:/add: BPF/;n;N;N;N;N;N;N;d}' 'add must be array'
 	broken "no selector" '/^  selector:$/{N;N;/matchLabels/d}' "required property 'selector'"
 	broken "a kind that does not exist" 's/kind: DaemonSet/kind: DeamonSet/' 'no schema'
 	broken "an amount of memory with a wrong unit" 's/memory: 64Mi/memory: 64MB/' memory
@@ -95,8 +96,8 @@ unit_hardened() {
 # What the exporter needs and a tightened unit would take away.
 unit_works() {
 	local need rc=0
-	for need in '^ExecStart=/usr/sbin/bpf_exporter' '^AmbientCapabilities=.*CAP_BPF.*CAP_PERFMON.*CAP_DAC_READ_SEARCH' \
-		'^SystemCallFilter=bpf perf_event_open' '^LimitMEMLOCK=infinity' '^Restart=on-failure' '^DynamicUser=yes'; do
+	for need in '^ExecStart=/usr/sbin/bpf_exporter' '^AmbientCapabilities=CAP_BPF CAP_PERFMON$' \
+		'^SystemCallFilter=bpf perf_event_open capset seccomp' '^SystemCallFilter=landlock_create_ruleset ' '^LimitMEMLOCK=infinity' '^Restart=on-failure' '^DynamicUser=yes'; do
 		grep -q "$need" "$1" || { echo "nothing matches $need"; rc=1; }
 	done
 	for need in ProtectProc= ProcSubset= PrivateUsers= PrivateNetwork= 'InaccessiblePaths=.*/sys'; do

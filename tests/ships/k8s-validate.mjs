@@ -119,6 +119,8 @@ function hardened(where, doc) {
 			if (m.name === v.name && m.readOnly !== true) complaints.push(`${where}: the host's ${v.hostPath.path} can be written`);
 	}
 	if (spec.automountServiceAccountToken !== false) complaints.push(`${where}: has a service account's token`);
+	for (const key of ["hostIPC", "hostNetwork"])
+		if (spec[key]) complaints.push(`${where}: shares the host's namespace by ${key}`);
 	for (const c of spec.containers) {
 		const s = c.securityContext ?? {};
 		if (s.privileged) complaints.push(`${where}: ${c.name} is privileged`);
@@ -126,7 +128,7 @@ function hardened(where, doc) {
 		if (s.readOnlyRootFilesystem !== true) complaints.push(`${where}: ${c.name} can write its root folder`);
 		if (!s.capabilities?.drop?.includes("ALL")) complaints.push(`${where}: ${c.name} keeps capabilities`);
 		for (const cap of s.capabilities?.add ?? [])
-			if (!["BPF", "PERFMON", "DAC_READ_SEARCH", "SYS_RESOURCE"].includes(cap))
+			if (!["BPF", "PERFMON", "SYS_RESOURCE"].includes(cap))
 				complaints.push(`${where}: ${c.name} has capability ${cap}`);
 	}
 }
