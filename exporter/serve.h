@@ -28,9 +28,9 @@ struct serve_config {
 	 * published or could not be had. Runs in the HTTP thread. */
 	void (*before_scrape)(void *arg);
 	void *arg;
-	/* For /health, filled by serve_run(); NULL: /health does not speak of it. */
-	const struct privilege_report *privileges;
 	uint64_t stale_after_ns; /* a snapshot older than this makes /health say so; 0: never */
+	/* For /health, filled before serve_run(); NULL: /health does not speak of it. */
+	const struct privilege_report *privileges;
 };
 
 /* What the HTTP side counted, for the exporter's own metrics. Read at any time, from any thread. */

@@ -321,7 +321,7 @@ static void test_before_scrape(void **state)
 	const char *address = "127.0.0.1:0";
 	int calls = 0;
 	const struct serve_config config = { &address, 1,	   "/metrics", "1",
-					     store,    count_call, &calls,     0 };
+					     store,    count_call, &calls,     0, NULL };
 
 	(void)state;
 	serve_stop(serve);
