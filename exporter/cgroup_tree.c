@@ -5,15 +5,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 /* Deeper trees than any runtime makes; bounds the walk's stack of descriptors. */
 #define MAX_DEPTH 64
-
-#define FILEID_KERNFS 0xfe /* include/linux/exportfs.h: the handle is the 64-bit id */
 
 struct walker {
 	int (*each)(uint64_t id, const char *path, void *arg);
@@ -79,44 +76,4 @@ int cgroup_tree_try(const char *root)
 	int err = fd < 0 ? -errno : walk(&w, fd, 0, 0);
 
 	return err ? err : w.refused ? -EACCES : 0;
-}
-
-/* Where an open folder lies below the root; a removed one is called "... (deleted)". */
-static int path_below(const char *root, int fd, char *path, size_t size)
-{
-	char link[64], target[4096];
-	size_t len = strlen(root);
-	struct stat st;
-	ssize_t n;
-
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	n = readlink(link, target, sizeof(target) - 1);
-	if (n < 0)
-		return -errno;
-	target[n] = 0;
-	if (fstat(fd, &st) || !st.st_nlink)
-		return -ENOENT;
-	if (strncmp(target, root, len) != 0 || (target[len] && target[len] != '/') || (size_t)n - len >= size)
-		return -ESTALE; /* mounted elsewhere too, or renamed meanwhile: the walk knows */
-	snprintf(path, size, "%s", target[len] ? target + len : "/");
-	return 0;
-}
-
-int cgroup_tree_path(const char *root, uint64_t id, char *path, size_t size)
-{
-	union {
-		struct file_handle handle;
-		char bytes[sizeof(struct file_handle) + sizeof(id)];
-	} u = { .handle = { .handle_bytes = sizeof(id), .handle_type = FILEID_KERNFS } };
-	int root_fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd, err;
-
-	if (root_fd < 0)
-		return -errno;
-	memcpy(u.handle.f_handle, &id, sizeof(id));
-	fd = open_by_handle_at(root_fd, &u.handle, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	err = fd < 0 ? -errno : path_below(root, fd, path, size);
-	if (fd >= 0)
-		close(fd);
-	close(root_fd);
-	return err == -ESTALE && fd < 0 ? -ENOENT : err;
 }

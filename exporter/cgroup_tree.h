@@ -17,9 +17,3 @@ int cgroup_tree_walk(const char *root, int (*each)(uint64_t id, const char *path
 
 /* Whether all of it can be read: 0, -EACCES when a folder below cannot be, or -errno for the root. */
 int cgroup_tree_try(const char *root);
-
-/*
- * The path of one cgroup, by its id. Returns 0, -ENOENT when there is none (any more), or another
- * -errno when file handles cannot be had: -EPERM without CAP_DAC_READ_SEARCH.
- */
-int cgroup_tree_path(const char *root, uint64_t id, char *path, size_t size);

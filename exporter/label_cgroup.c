@@ -28,6 +28,8 @@ struct groups {
 	struct group *by_labels[1024];
 	struct group *removed, *unknown, *overflow;
 	uint32_t walk, last_look;
+	const uint64_t *changes; /* see groups_follow() */
+	uint64_t walked_changes; /* how many there were when the last walk began */
 	uint64_t now_ns; /* of this walk */
 	int failed; /* errno of the last walk, so that it is logged once */
 };
@@ -191,6 +193,16 @@ static int walk_root(struct groups *groups, const char *root, uint64_t flag)
 	return cgroup_tree_walk(root, meet, &visit);
 }
 
+static uint64_t changes_now(const struct groups *groups)
+{
+	return groups->changes ? __atomic_load_n(groups->changes, __ATOMIC_RELAXED) : 0;
+}
+
+void groups_follow(struct groups *groups, const uint64_t *changes)
+{
+	groups->changes = changes;
+}
+
 int groups_walk(struct groups *groups, uint64_t now_ns)
 {
 	int err;
@@ -201,6 +213,7 @@ int groups_walk(struct groups *groups, uint64_t now_ns)
 	}
 	groups->walk++;
 	groups->now_ns = now_ns;
+	groups->walked_changes = changes_now(groups);
 	err = walk_root(groups, groups->mounts.main, 0);
 	if (!err && groups->mounts.blkio[0])
 		err = walk_root(groups, groups->mounts.blkio, CGROUP_BLKIO);
@@ -217,20 +230,17 @@ int groups_walk(struct groups *groups, uint64_t now_ns)
 }
 
 /*
- * An id that the last walk did not meet: a cgroup made since, or one that is gone. Its file handle
- * tells; without the capability for that (CAP_DAC_READ_SEARCH) one more walk does, once per walk, as
- * ids of the dead may come back many times.
+ * An id that the last walk did not meet: a cgroup made since, or one that is gone, whose id may come
+ * back many times. So one more walk if the tree changed since, or, where nobody counts the changes,
+ * if there was none for this reason since the last regular one. (File handles would tell as well, but
+ * ask for CAP_DAC_READ_SEARCH, with which the exporter could read every file of the node.)
  */
 static struct cgroup *look_up(struct groups *groups, uint64_t id)
 {
-	const char *root = id & CGROUP_BLKIO ? groups->mounts.blkio : groups->mounts.main;
-	char path[4096];
-	int err = *root ? cgroup_tree_path(root, id & ~CGROUP_BLKIO, path, sizeof(path)) : -ENOENT;
+	bool again = groups->changes ? changes_now(groups) != groups->walked_changes :
+				       groups->last_look != groups->walk;
 
-	if (!err)
-		add(groups, id, path);
-	else if (err != -ENOENT && groups->last_look != groups->walk &&
-		 groups_walk(groups, groups->now_ns) >= 0)
+	if (again && groups_walk(groups, groups->now_ns) >= 0)
 		groups->last_look = groups->walk;
 	return *find(groups, id);
 }

@@ -46,6 +46,10 @@ typedef void groups_listener(uint64_t id, bool is_pod, bool added, void *arg);
 struct groups *groups_new(const struct cgroup_mounts *mounts, groups_listener *listener, void *arg);
 void groups_free(struct groups *groups);
 
+/* Where the number of changes of the tree is counted (bpf/cgroups.bpf.c), for groups_find(); NULL: nobody
+ * counts. */
+void groups_follow(struct groups *groups, const uint64_t *changes);
+
 /*
  * Walks the trees and notes what came and went. Returns the number of cgroups, or -errno when a
  * root could not be read (logged once per reason; known groups stay known).

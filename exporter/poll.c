@@ -52,6 +52,7 @@ int poller_init(struct poller *poller, struct collectors *collectors, struct fol
 	size_t nr_tables = 0, largest = 0;
 
 	*poller = (struct poller){ .collectors = collectors, .fold = fold, .groups = groups };
+	groups_follow(groups, collectors->cgroup_changes);
 	poller->cpus = libbpf_num_possible_cpus();
 	if (poller->cpus < 1)
 		poller->cpus = 1;
