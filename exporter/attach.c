@@ -26,7 +26,8 @@ static bool kernel_has_storage(const struct btf *kernel)
 	const struct btf_type *t = id > 0 ? btf__type_by_id(kernel, id) : NULL;
 
 	for (int i = 0; t && i < btf_vlen(t); i++)
-		if (!strcmp(btf__name_by_offset(kernel, btf_enum(t)[i].name_off), "BPF_FUNC_task_storage_get"))
+		if (!strcmp(btf__name_by_offset(kernel, btf_enum(t)[i].name_off),
+			    "BPF_FUNC_task_storage_get"))
 			return true;
 	return false;
 }
@@ -71,7 +72,8 @@ static void look_for_hook(struct program *program, const struct btf *kernel)
 	else
 		return; /* a user's own program of another kind: libbpf knows */
 	program->is_iterator = section[0] == 'i';
-	id = btf__find_by_name_kind(kernel, type, program->is_iterator ? BTF_KIND_STRUCT : BTF_KIND_TYPEDEF);
+	id = btf__find_by_name_kind(kernel, type,
+				    program->is_iterator ? BTF_KIND_STRUCT : BTF_KIND_TYPEDEF);
 	program->is_missing = id <= 0;
 	if (!program->is_missing && !program->is_iterator)
 		program->variant = variant_of(kernel, id);
@@ -83,12 +85,12 @@ static int find_programs(struct collector *c, const struct btf *kernel)
 	struct bpf_program *bpf;
 	size_t n = 0;
 
-	bpf_object__for_each_program(bpf, c->object)
-		n++;
+	bpf_object__for_each_program(bpf, c->object) n++;
 	c->programs = calloc(n + 1, sizeof(*c->programs));
 	if (!c->programs)
 		return -ENOMEM;
-	bpf_object__for_each_program(bpf, c->object) {
+	bpf_object__for_each_program(bpf, c->object)
+	{
 		c->programs[c->nr_programs].bpf = bpf;
 		look_for_hook(&c->programs[c->nr_programs++], kernel);
 	}
@@ -114,7 +116,8 @@ static int attach(struct collector *c)
 		program->link = bpf_program__attach(program->bpf);
 		if (!program->link) {
 			int err = -errno;
-			const char *why = privilege_why(err, bpf_program__section_name(program->bpf));
+			const char *why =
+				privilege_why(err, bpf_program__section_name(program->bpf));
 
 			snprintf(c->reason, sizeof(c->reason), "cannot attach %s to %s: %s%s%s",
 				 bpf_program__name(program->bpf), program->hook, strerror(-err),
@@ -153,12 +156,13 @@ static int load(struct collectors *collectors, struct collector *c, const struct
 	object_log_clear();
 	err = bpf_object__load(c->object);
 	if (err) {
-		const char *why = *object_verifier_log() ? object_verifier_log() : privilege_why(err, NULL);
+		const char *why =
+			*object_verifier_log() ? object_verifier_log() : privilege_why(err, NULL);
 
 		if (!*why)
 			why = object_log();
-		snprintf(c->reason, sizeof(c->reason), "the kernel refuses it: %s%s%s", strerror(-err),
-			 *why ? ": " : "", why);
+		snprintf(c->reason, sizeof(c->reason), "the kernel refuses it: %s%s%s",
+			 strerror(-err), *why ? ": " : "", why);
 		return err;
 	}
 	maps_share(collectors, c);
@@ -188,8 +192,8 @@ static void note_missing(struct collector *c)
 	c->error = "unsupported_kernel";
 }
 
-static void load_one(struct collectors *collectors, struct collector *c, const struct node_facts *facts,
-		     bool storage)
+static void load_one(struct collectors *collectors, struct collector *c,
+		     const struct node_facts *facts, bool storage)
 {
 	int err;
 
@@ -219,8 +223,10 @@ int collectors_load(struct collectors *collectors, const struct node_facts *fact
 	bool storage;
 
 	if (!collectors->kernel) {
-		log_error("no BTF of the running kernel (/sys/kernel/btf/vmlinux): the programs find the kernel's "
-			  "fields by it; use a kernel built with CONFIG_DEBUG_INFO_BTF=y, or mount sysfs");
+		log_error("no BTF of the running kernel (/sys/kernel/btf/vmlinux): the programs "
+			  "find the kernel's "
+			  "fields by it; use a kernel built with CONFIG_DEBUG_INFO_BTF=y, or mount "
+			  "sysfs");
 		return -ENOENT;
 	}
 	storage = kernel_has_storage(collectors->kernel);
@@ -229,7 +235,8 @@ int collectors_load(struct collectors *collectors, const struct node_facts *fact
 	btf__free(collectors->kernel); /* 6 MB that nobody needs again */
 	collectors->kernel = NULL;
 #ifdef __GLIBC__
-	malloc_trim(0); /* nor what libbpf needed on the way: 20 MB, most of it below something that stays */
+	malloc_trim(0); /* nor what libbpf needed on the way: 20 MB, most of it below something that
+			   stays */
 #endif
 	return 0;
 }

@@ -21,12 +21,12 @@ struct btf;
 
 struct program {
 	struct bpf_program *bpf;
-	struct bpf_link *link;	/* NULL: not attached */
-	const char *hook;	/* "tcp_send_reset": the tracepoint, or what is iterated over */
-	char *variant;		/* the shape this kernel has: "sock,sk_buff,int" */
+	struct bpf_link *link; /* NULL: not attached */
+	const char *hook;      /* "tcp_send_reset": the tracepoint, or what is iterated over */
+	char *variant;	       /* the shape this kernel has: "sock,sk_buff,int" */
 	bool is_iterator;
-	bool is_optional;	/* SEC("?..."): another program does its work where it is missing */
-	bool is_missing;	/* this kernel has no such hook */
+	bool is_optional; /* SEC("?..."): another program does its work where it is missing */
+	bool is_missing;  /* this kernel has no such hook */
 };
 
 struct collector {
@@ -36,13 +36,15 @@ struct collector {
 	struct schema schema;
 	bool enabled;
 	enum collector_state state;
-	const char *error; /* for bpf_exporter_collector_error: "lockdown", "verifier", ...; NULL: none */
+	const char *error; /* for bpf_exporter_collector_error: "lockdown", "verifier", ...; NULL:
+			      none */
 	char reason[512];
 	struct program *programs;
 	size_t nr_programs;
 	void *bss; /* the programs' global variables, mapped; NULL without any */
 	size_t bss_size;
-	const uint64_t **lost; /* per table: updates without a row of their own, in the program's memory */
+	const uint64_t *
+		*lost; /* per table: updates without a row of their own, in the program's memory */
 };
 
 struct shared_map;
@@ -53,7 +55,8 @@ struct collectors {
 	struct btf *kernel; /* until collectors_load() ends */
 	struct shared_map *shared;
 	size_t nr_shared;
-	const uint64_t *cgroup_changes; /* counts up when the cgroup tree changes; NULL: nobody tells */
+	const uint64_t
+		*cgroup_changes; /* counts up when the cgroup tree changes; NULL: nobody tells */
 };
 
 /* What the programs are told before load; see bpf/who.bpf.h. */
@@ -72,13 +75,13 @@ struct node_facts {
 int collectors_open(struct collectors *collectors, const struct options *options);
 
 /*
- * Loads and attaches what is enabled; each failure is logged once and kept in the collector. Returns
- * 0, or -ENOENT (no BTF) after one line.
+ * Loads and attaches what is enabled; each failure is logged once and kept in the collector.
+ * Returns 0, or -ENOENT (no BTF) after one line.
  */
 int collectors_load(struct collectors *collectors, const struct node_facts *facts);
 /*
- * Once all stages have seen them: detaches what one of them put down (a metric that another collector
- * has). Returns the number of collectors with metrics that run.
+ * Once all stages have seen them: detaches what one of them put down (a metric that another
+ * collector has). Returns the number of collectors with metrics that run.
  */
 int collectors_settle(struct collectors *collectors);
 void collectors_close(struct collectors *collectors);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* attach_maps: the maps of an object: those it shares, its constants and counters, the reserved rows. */
+/* attach_maps: the maps of an object: those it shares, its constants and counters, the reserved
+ * rows. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,21 +35,23 @@ int maps_prepare(struct collectors *collectors, struct collector *c, bool storag
 {
 	struct bpf_map *map;
 
-	bpf_object__for_each_map(map, c->object) {
+	bpf_object__for_each_map(map, c->object)
+	{
 		const char *name = bpf_map__name(map);
 		const struct shared_map *shared = find_shared(collectors, name);
 		const char *flavour = strstr(name, "___before_5_11");
 		enum bpf_map_type type = bpf_map__type(map);
 
-		if ((flavour && storage) ||
-		    (!storage && (type == BPF_MAP_TYPE_TASK_STORAGE || type == BPF_MAP_TYPE_SK_STORAGE)))
+		if ((flavour && storage) || (!storage && (type == BPF_MAP_TYPE_TASK_STORAGE ||
+							  type == BPF_MAP_TYPE_SK_STORAGE)))
 			bpf_map__set_autocreate(map, false);
 		if (!shared)
 			continue;
 		if (shared->type != type || shared->key_size != bpf_map__key_size(map) ||
 		    shared->value_size != bpf_map__value_size(map)) {
 			snprintf(c->reason, sizeof(c->reason),
-				 "map %s is not that of the other collectors; build the object with this exporter's headers",
+				 "map %s is not that of the other collectors; build the object "
+				 "with this exporter's headers",
 				 name);
 			return -EINVAL;
 		}
@@ -62,14 +65,16 @@ void maps_share(struct collectors *collectors, struct collector *c)
 {
 	struct bpf_map *map;
 
-	bpf_object__for_each_map(map, c->object) {
+	bpf_object__for_each_map(map, c->object)
+	{
 		const char *name = bpf_map__name(map);
 		struct shared_map *bigger;
 		int fd = bpf_map__fd(map);
 
 		if (strncmp(name, "shared_", 7) || fd < 0 || find_shared(collectors, name))
 			continue;
-		bigger = reallocarray(collectors->shared, collectors->nr_shared + 1, sizeof(*bigger));
+		bigger = reallocarray(collectors->shared, collectors->nr_shared + 1,
+				      sizeof(*bigger));
 		if (!bigger)
 			return;
 		collectors->shared = bigger;
@@ -87,7 +92,8 @@ static struct bpf_map *section_map(const struct bpf_object *object, const char *
 {
 	struct bpf_map *map;
 
-	bpf_object__for_each_map(map, object) {
+	bpf_object__for_each_map(map, object)
+	{
 		const char *dot = strchr(bpf_map__name(map), '.');
 
 		if (bpf_map__is_internal(map) && dot && !strcmp(dot, section))
@@ -97,8 +103,8 @@ static struct bpf_map *section_map(const struct bpf_object *object, const char *
 }
 
 /* Where a global variable lies in its section, or -1 when there is none of that name and size. */
-static ssize_t variable_offset(const struct bpf_object *object, const char *section, const char *name,
-			       size_t size)
+static ssize_t variable_offset(const struct bpf_object *object, const char *section,
+			       const char *name, size_t size)
 {
 	const struct btf *btf = bpf_object__btf(object);
 	int id = btf__find_by_name_kind(btf, section, BTF_KIND_DATASEC);
@@ -134,7 +140,8 @@ static const uint64_t *counter(const struct collector *c, const char *name)
 	return c->bss && offset >= 0 ? (const uint64_t *)((const char *)c->bss + offset) : NULL;
 }
 
-/* libbpf maps an object's .bss only for skeletons (until 1.6). Before 5.5 there is no mapping at all. */
+/* libbpf maps an object's .bss only for skeletons (until 1.6). Before 5.5 there is no mapping at
+ * all. */
 static void map_bss(struct collector *c)
 {
 	struct bpf_map *map = section_map(c->object, ".bss");
@@ -179,7 +186,9 @@ int maps_reserve_rows(struct collector *c)
 			continue;
 		key = calloc(1, table->key_size);
 		value = calloc(cpus, (table->value_size + 7) / 8 * 8);
-		err = key && value ? bpf_map_update_elem(bpf_map__fd(table->map), key, value, BPF_ANY) : -ENOMEM;
+		err = key && value
+			      ? bpf_map_update_elem(bpf_map__fd(table->map), key, value, BPF_ANY)
+			      : -ENOMEM;
 		free(key);
 		free(value);
 		if (err)

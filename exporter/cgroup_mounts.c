@@ -83,7 +83,8 @@ void cgroup_mounts_find(struct cgroup_mounts *mounts, const char *procfs, const 
 		snprintf(mounts->main, sizeof(mounts->main), "%s", v2);
 	}
 	if (mounts->mode == CGROUP_NONE)
-		log_warn("no cgroup tree in %s: counts go on, groups are called (unknown); mount cgroup2, or "
+		log_warn("no cgroup tree in %s: counts go on, groups are called (unknown); mount "
+			 "cgroup2, or "
 			 "give the folder where it is by --path.cgroupfs",
 			 cgroupfs ? cgroupfs : path);
 }

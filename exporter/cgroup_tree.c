@@ -37,9 +37,11 @@ static int walk(struct walker *w, int fd, size_t len, int depth)
 		size_t n = strlen(entry->d_name);
 		int child;
 
-		if (entry->d_type != DT_DIR || entry->d_name[0] == '.' || len + n + 2 > sizeof(w->path))
+		if (entry->d_type != DT_DIR || entry->d_name[0] == '.' ||
+		    len + n + 2 > sizeof(w->path))
 			continue;
-		child = openat(dirfd(dir), entry->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+		child = openat(dirfd(dir), entry->d_name,
+			       O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 		if (child < 0) {
 			w->refused |= errno == EACCES;
 			continue; /* or removed meanwhile */
@@ -53,7 +55,8 @@ static int walk(struct walker *w, int fd, size_t len, int depth)
 	return err;
 }
 
-int cgroup_tree_walk(const char *root, int (*each)(uint64_t id, const char *path, void *arg), void *arg)
+int cgroup_tree_walk(const char *root, int (*each)(uint64_t id, const char *path, void *arg),
+		     void *arg)
 {
 	struct walker w = { .each = each, .arg = arg };
 	int fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -13,7 +13,9 @@
  * returned if that was not 0 (the walk ends there), or -errno when the root cannot be read; what is
  * removed meanwhile is left out.
  */
-int cgroup_tree_walk(const char *root, int (*each)(uint64_t id, const char *path, void *arg), void *arg);
+int cgroup_tree_walk(const char *root, int (*each)(uint64_t id, const char *path, void *arg),
+		     void *arg);
 
-/* Whether all of it can be read: 0, -EACCES when a folder below cannot be, or -errno for the root. */
+/* Whether all of it can be read: 0, -EACCES when a folder below cannot be, or -errno for the root.
+ */
 int cgroup_tree_try(const char *root);

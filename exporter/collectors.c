@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* collectors: which there are: the built-in ones, those of folders, and which of them are switched on. */
+/* collectors: which there are: the built-in ones, those of folders, and which of them are switched
+ * on. */
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -33,7 +34,8 @@ static struct collector *find(const struct collectors *collectors, const char *n
 static int add(struct collectors *collectors, const char *name, const char *source,
 	       struct bpf_object *object)
 {
-	struct collector *bigger = reallocarray(collectors->list, collectors->n + 1, sizeof(*bigger));
+	struct collector *bigger =
+		reallocarray(collectors->list, collectors->n + 1, sizeof(*bigger));
 	struct collector *c;
 	int err;
 
@@ -73,12 +75,16 @@ static int add_file(struct collectors *collectors, const char *path, bool truste
 	if (!name) {
 		err = -ENOMEM;
 	} else if (!option_is_collector_name(name)) {
-		log_error("%s: the file's name is its collector's: expected NAME.bpf.o with a NAME of a-z, 0-9 "
-			  "and _, not dir; rename it", path);
+		log_error("%s: the file's name is its collector's: expected NAME.bpf.o with a NAME "
+			  "of a-z, 0-9 "
+			  "and _, not dir; rename it",
+			  path);
 		err = -EINVAL;
 	} else if (find(collectors, name)) {
-		log_error("%s: there is a collector named %s already (%s); rename the file", path, name,
-			  find(collectors, name)->source ? find(collectors, name)->source : "built in");
+		log_error("%s: there is a collector named %s already (%s); rename the file", path,
+			  name,
+			  find(collectors, name)->source ? find(collectors, name)->source
+							 : "built in");
 		err = -EEXIST;
 	} else {
 		err = add(collectors, name, path, object);
@@ -124,7 +130,8 @@ static int add_embedded(struct collectors *collectors)
 	int err = 0;
 
 	for (const struct embedded_object *e = embedded_objects; e->name && !err; e++) {
-		struct bpf_object *object = object_open_bytes(e->name, e->data, e->size, why, sizeof(why));
+		struct bpf_object *object =
+			object_open_bytes(e->name, e->data, e->size, why, sizeof(why));
 
 		if (!object) {
 			log_error("built-in collector %s: %s", e->name, why);
@@ -150,10 +157,10 @@ static int apply_switches(struct collectors *collectors, const struct options *o
 		names[0] = 0;
 		for (size_t k = 0; k < collectors->n && used < sizeof(names); k++)
 			if (!collector_is_helper(&collectors->list[k]))
-				used += snprintf(names + used, sizeof(names) - used, "%s%s", used ? ", " : "",
-						 collectors->list[k].name);
-		log_error("--%scollector.%s: there is no such collector; there are %s", s->on ? "" : "no-",
-			  s->name, names);
+				used += snprintf(names + used, sizeof(names) - used, "%s%s",
+						 used ? ", " : "", collectors->list[k].name);
+		log_error("--%scollector.%s: there is no such collector; there are %s",
+			  s->on ? "" : "no-", s->name, names);
 		return -ENOENT;
 	}
 	return 0;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* embedded: the objects of bpf/ as bytes in the program; the Makefile makes the list (build/embedded.S). */
+/* embedded: the objects of bpf/ as bytes in the program; the Makefile makes the list
+ * (build/embedded.S). */
 #pragma once
 
 #include <stddef.h>

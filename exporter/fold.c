@@ -46,17 +46,20 @@ void fold_free(struct fold *fold)
 static struct family *add_family(struct fold *fold, const char *name, const struct metric *metric,
 				 enum level level, char *why, size_t why_size)
 {
-	struct family *family = families_add(fold->config.families, name, metric->help, metric->kind,
-					     metric->scale, level);
+	struct family *family = families_add(fold->config.families, name, metric->help,
+					     metric->kind, metric->scale, level);
 
 	if (!family)
-		snprintf(why, why_size, errno == EEXIST ?
-				 "%s is declared by another collector already; rename the table or the member" :
-				 "%s: out of memory", name);
+		snprintf(why, why_size,
+			 errno == EEXIST ? "%s is declared by another collector already; rename "
+					   "the table or the member"
+					 : "%s: out of memory",
+			 name);
 	return family;
 }
 
-struct fold_table *fold_add_table(struct fold *fold, const struct table *table, char *why, size_t why_size)
+struct fold_table *fold_add_table(struct fold *fold, const struct table *table, char *why,
+				  size_t why_size)
 {
 	struct fold_table *t = calloc(1, sizeof(*t));
 
@@ -169,12 +172,14 @@ static struct row *row_new(struct fold_table *t, const uint64_t *key, uint32_t h
 	return row;
 }
 
-/* The row adds to its series no more. What it counted stays; what a gauge held was true with the row. */
+/* The row adds to its series no more. What it counted stays; what a gauge held was true with the
+ * row. */
 static void leave_series(struct fold_table *t, struct row *row)
 {
 	for (size_t i = 0; i < (t->has_process ? 2 : 1) * t->table->nr_cells; i++) {
 		const struct cell *cell = &t->table->cells[i % t->table->nr_cells];
-		struct series **series = &row_series(t, row)[i]; /* those of the process level follow */
+		struct series **series =
+			&row_series(t, row)[i]; /* those of the process level follow */
 
 		if (!*series)
 			continue;
@@ -222,7 +227,8 @@ static void row_forget(struct fold_table *t, struct row **at)
 	free(row);
 }
 
-/* What a counter grew by. One that shrank was made anew. A gauge may shrink: the sum wraps and is right. */
+/* What a counter grew by. One that shrank was made anew. A gauge may shrink: the sum wraps and is
+ * right. */
 static uint64_t growth(uint64_t now, uint64_t last, enum metric_kind kind)
 {
 	return now >= last || kind == METRIC_GAUGE ? now - last : now;
@@ -259,7 +265,8 @@ static int find_series(struct fold_table *t, struct row *row, const uint64_t *no
 
 		if (!all && !cell_grew(cell, now, row_last(t, row)))
 			continue;
-		if (t->families[m] && !*own && !(*own = fold_series_of(t, row, cell, t->families[m], false)))
+		if (t->families[m] && !*own &&
+		    !(*own = fold_series_of(t, row, cell, t->families[m], false)))
 			return -ENOMEM;
 		if (t->process_families[m] && row->process && !*of_process &&
 		    !(*of_process = fold_series_of(t, row, cell, t->process_families[m], true)))
@@ -284,7 +291,8 @@ static bool is_unnamed(const struct fold_table *t, const uint64_t *key)
 }
 
 /* `words` is the key, padded with zeros to whole words. */
-static int fold_words(struct fold_table *t, const uint64_t *words, uint32_t hash, const uint64_t *value)
+static int fold_words(struct fold_table *t, const uint64_t *words, uint32_t hash,
+		      const uint64_t *value)
 {
 	bool all = table_is_array(t->table);
 	struct row *row, **at;
@@ -340,8 +348,8 @@ int fold_row(struct fold_table *t, const void *key, const uint64_t *value)
 }
 
 /*
- * Rows lie all over the memory and a table has more than the cache holds: so each step is made for a
- * few rows before the next, and what it asks memory for arrives meanwhile.
+ * Rows lie all over the memory and a table has more than the cache holds: so each step is made for
+ * a few rows before the next, and what it asks memory for arrives meanwhile.
  */
 int fold_batch(struct fold_table *t, size_t n, const void *keys, const uint64_t *values)
 {
@@ -351,10 +359,12 @@ int fold_batch(struct fold_table *t, size_t n, const void *keys, const uint64_t 
 	uint32_t hashes[32];
 	int err = t->key_words > MAX_KEY_WORDS ? -E2BIG : 0;
 
-	for (size_t some; n && !err; n -= some, key += some * key_size, values += some * t->value_words) {
+	for (size_t some; n && !err;
+	     n -= some, key += some * key_size, values += some * t->value_words) {
 		some = n < 32 ? n : 32;
 		for (size_t i = 0; i < some; i++) {
-			hashes[i] = hash_bytes(key_in_words(t, words, key + i * key_size), t->key_words * 8);
+			hashes[i] = hash_bytes(key_in_words(t, words, key + i * key_size),
+					       t->key_words * 8);
 			__builtin_prefetch(&t->slots[hashes[i] & (t->nr_slots - 1)]);
 		}
 		for (size_t i = 0; i < some; i++) {
@@ -386,7 +396,8 @@ static bool may_leave(const struct fold_table *t, const struct row *row)
 	static const uint64_t zeros[64];
 	uint64_t id;
 
-	if (row->idle < 2 || table_is_array(t->table) || !memcmp(row->data, zeros, t->key_words * 8))
+	if (row->idle < 2 || table_is_array(t->table) ||
+	    !memcmp(row->data, zeros, t->key_words * 8))
 		return false;
 	if (row->process && row->process->dead_ns)
 		return true;
@@ -394,8 +405,8 @@ static bool may_leave(const struct fold_table *t, const struct row *row)
 	return !groups_exists(t->fold->config.groups, id);
 }
 
-void fold_dead_rows(struct fold_table *t, bool (*reap)(struct fold_table *table, const void *key, void *arg),
-		    void *arg)
+void fold_dead_rows(struct fold_table *t,
+		    bool (*reap)(struct fold_table *table, const void *key, void *arg), void *arg)
 {
 	if (t->table->cgroup_at < 0)
 		return;

@@ -5,7 +5,8 @@
  * Each row remembers what it held; what it grew by is added to the series of its label sets. So
  * whatever becomes of a row, what was counted stays counted:
  *   - everything with the same labels adds up: many cgroups of one unit, a restarted container;
- *   - a row that was deleted and made anew, or a pid that was reused, starts at 0: all of it is growth;
+ *   - a row that was deleted and made anew, or a pid that was reused, starts at 0: all of it is
+ * growth;
  *   - the series of a group that is gone for longer than the retention moves into the group
  *     (removed), that of a dead process goes: its counts are in its group's.
  * Knows no map: rows come from poll.c, or from a test.
@@ -42,11 +43,12 @@ void fold_free(struct fold *fold);
 struct fold_table *fold_add_table(struct fold *fold, const struct table *table, char *why,
 				  size_t why_size);
 
-/* One row as it is now: `value` is value_size / 8 words, summed over the CPUs. Returns 0 or -ENOMEM;
- * nothing is lost then: the growth is still there at the next poll. */
+/* One row as it is now: `value` is value_size / 8 words, summed over the CPUs. Returns 0 or
+ * -ENOMEM; nothing is lost then: the growth is still there at the next poll. */
 int fold_row(struct fold_table *table, const void *key, const uint64_t *value);
 
-/* The same for `n` rows, whose keys and values lie one after the other; ends at the first that fails. */
+/* The same for `n` rows, whose keys and values lie one after the other; ends at the first that
+ * fails. */
 int fold_batch(struct fold_table *table, size_t n, const void *keys, const uint64_t *values);
 
 /*
@@ -54,8 +56,8 @@ int fold_batch(struct fold_table *table, size_t n, const void *keys, const uint6
  * group, unchanged for two polls. When it returns true the row is forgotten; `reap` has folded its
  * last value by then.
  */
-void fold_dead_rows(struct fold_table *table, bool (*reap)(struct fold_table *table, const void *key, void *arg),
-		    void *arg);
+void fold_dead_rows(struct fold_table *table,
+		    bool (*reap)(struct fold_table *table, const void *key, void *arg), void *arg);
 
 /* After all tables of a poll: groups that came get their zeros, what is past its retention goes. */
 void fold_tick(struct fold *fold, uint64_t now_ns, bool groups_changed);

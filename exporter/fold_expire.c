@@ -69,8 +69,8 @@ static void expire_family(struct family *family, void *arg)
 		if (series->index == SERIES_REMOVED || series->rows || !group)
 			continue;
 		if (series->process) {
-			if (!series->process->dead_ns ||
-			    expiry->now_ns - series->process->dead_ns < config->process_retention_ns)
+			if (!series->process->dead_ns || expiry->now_ns - series->process->dead_ns <
+								 config->process_retention_ns)
 				continue;
 		} else {
 			if (group->live || !group->gone_ns ||

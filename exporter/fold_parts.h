@@ -13,7 +13,8 @@ struct row {
 	uint32_t idle; /* polls since it last grew */
 	struct group *group;
 	struct process *process;
-	/* the key in words; what it held; a series per cell of its own level, one of the process level if any */
+	/* the key in words; what it held; a series per cell of its own level, one of the process
+	 * level if any */
 	uint64_t data[];
 };
 
@@ -25,7 +26,7 @@ struct fold_table {
 	size_t key_words, value_words;
 	struct row **slots;
 	size_t nr_rows, nr_slots;
-	bool has_process;   /* some metric has series per process */
+	bool has_process; /* some metric has series per process */
 };
 
 struct fold {
@@ -49,7 +50,7 @@ static inline struct series **row_process_series(const struct fold_table *t, str
 	return row_series(t, row) + t->table->nr_cells;
 }
 
-/* The series that a cell of a row adds to, at its own level or at process level. NULL when memory is
- * short. */
+/* The series that a cell of a row adds to, at its own level or at process level. NULL when memory
+ * is short. */
 struct series *fold_series_of(struct fold_table *t, struct row *row, const struct cell *cell,
 			      struct family *family, bool process);

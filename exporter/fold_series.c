@@ -22,7 +22,8 @@ static void own_labels(struct buffer *out, const struct fold_table *t, struct ro
 	for (size_t i = 0; i < t->table->nr_labels; i++) {
 		const struct label *label = &t->table->labels[i];
 
-		if (label->kind != label_kind_cgroup && !(t->table->has_who && label->offset < WHO_SIZE))
+		if (label->kind != label_kind_cgroup &&
+		    !(t->table->has_who && label->offset < WHO_SIZE))
 			add_key_label(out, label, row->data);
 	}
 }
@@ -31,7 +32,8 @@ static void own_labels(struct buffer *out, const struct fold_table *t, struct ro
 static void process_labels(struct buffer *out, const struct fold_table *t, struct row *row)
 {
 	for (size_t i = 0; i < t->table->nr_labels; i++)
-		if (t->table->labels[i].kind != label_kind_cgroup && t->table->labels[i].offset < WHO_SIZE)
+		if (t->table->labels[i].kind != label_kind_cgroup &&
+		    t->table->labels[i].offset < WHO_SIZE)
 			add_key_label(out, &t->table->labels[i], row->data);
 	buffer_add(out, ",", 1);
 	buffer_add(out, row->group->labels, row->group->labels_len);
@@ -44,7 +46,7 @@ static void process_labels(struct buffer *out, const struct fold_table *t, struc
 }
 
 struct series *fold_series_of(struct fold_table *t, struct row *row, const struct cell *cell,
-				struct family *family, bool process)
+			      struct family *family, bool process)
 {
 	struct buffer labels = { 0 };
 	struct series *series = NULL;

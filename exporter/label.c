@@ -19,8 +19,8 @@ void label_set_sysfs(const char *path)
 }
 
 /*
- * For the names of interfaces, by ioctl. A stream socket of this kind that is not connected can send
- * nothing anywhere: it is all that the sandbox (privilege.h) leaves, which makes no sockets.
+ * For the names of interfaces, by ioctl. A stream socket of this kind that is not connected can
+ * send nothing anywhere: it is all that the sandbox (privilege.h) leaves, which makes no sockets.
  */
 static int names = -1;
 
@@ -144,7 +144,8 @@ static void decode_ipv6(const struct label *label, const void *key, struct buffe
 /* Programs keep errnos as they find them, negative or positive. */
 static void decode_errno(const struct label *label, const void *key, struct buffer *out)
 {
-	int64_t v = llabs(integer(label, key)); /* wider than it: the least int has no absolute value */
+	int64_t v =
+		llabs(integer(label, key)); /* wider than it: the least int has no absolute value */
 	const char *name = v <= INT_MAX ? strerrorname_np(v) : NULL;
 
 	if (!v)
@@ -170,14 +171,10 @@ static void decode_signal(const struct label *label, const void *key, struct buf
 
 static const struct label_kind kinds[] = {
 	{ "cgroup_id_t", 8, decode_integer }, /* label_cgroup.c makes the labels */
-	{ "pid_t", 4, decode_integer },
-	{ "comm_t", 16, decode_chars },
-	{ "dev_t", 4, decode_dev },
-	{ "ifindex_t", 4, decode_ifindex },
-	{ "__be16", 2, decode_port },
-	{ "__be32", 4, decode_ipv4 },
-	{ "in6_addr", 16, decode_ipv6 },
-	{ "errno_t", 4, decode_errno },
+	{ "pid_t", 4, decode_integer },	      { "comm_t", 16, decode_chars },
+	{ "dev_t", 4, decode_dev },	      { "ifindex_t", 4, decode_ifindex },
+	{ "__be16", 2, decode_port },	      { "__be32", 4, decode_ipv4 },
+	{ "in6_addr", 16, decode_ipv6 },      { "errno_t", 4, decode_errno },
 	{ "signal_t", 4, decode_signal },
 };
 const struct label_kind *const label_kind_cgroup = &kinds[0];
@@ -220,8 +217,8 @@ void label_add(struct buffer *out, const char *name, const char *value, size_t l
 	buffer_printf(out, "%s%s=\"", out->len ? "," : "", name);
 	for (size_t i = 0; i < len;) {
 		unsigned char c = value[i];
-		size_t n = c < 0x80 ? (c >= 0x20 && c != 0x7f) :
-				      utf8_len((const unsigned char *)value + i, len - i);
+		size_t n = c < 0x80 ? (c >= 0x20 && c != 0x7f)
+				    : utf8_len((const unsigned char *)value + i, len - i);
 
 		/* C1 controls, U+0080 to U+009F, are control characters as well */
 		if (n == 2 && c == 0xc2 && (unsigned char)value[i + 1] < 0xa0)

@@ -27,7 +27,8 @@ extern const struct label_kind label_kind_enum, label_kind_integer, label_kind_c
 extern const struct label_kind *const label_kind_cgroup;
 
 /* Appends `name="value"`, with a comma before it when `out` is not empty; the value is made valid
- * UTF-8 without control bytes (those that are not become \xNN) and escaped. An empty value adds nothing. */
+ * UTF-8 without control bytes (those that are not become \xNN) and escaped. An empty value adds
+ * nothing. */
 void label_add(struct buffer *out, const char *name, const char *value, size_t len);
 
 /* Where devices are looked up; default "/sys". The string is borrowed. */

@@ -30,8 +30,8 @@ struct groups {
 	uint32_t walk, last_look;
 	const uint64_t *changes; /* see groups_follow() */
 	uint64_t walked_changes; /* how many there were when the last walk began */
-	uint64_t now_ns; /* of this walk */
-	int failed; /* errno of the last walk, so that it is logged once */
+	uint64_t now_ns;	 /* of this walk */
+	int failed;		 /* errno of the last walk, so that it is logged once */
 };
 
 /* ---- the tables ---- */
@@ -183,7 +183,8 @@ static int meet(uint64_t id, const char *path, void *arg)
 	const struct visit *visit = arg;
 	struct cgroup *known = *find(visit->groups, id | visit->flag);
 
-	return known ? meet_again(visit->groups, known, path) : add(visit->groups, id | visit->flag, path);
+	return known ? meet_again(visit->groups, known, path)
+		     : add(visit->groups, id | visit->flag, path);
 }
 
 static int walk_root(struct groups *groups, const char *root, uint64_t flag)
@@ -219,7 +220,8 @@ int groups_walk(struct groups *groups, uint64_t now_ns)
 		err = walk_root(groups, groups->mounts.blkio, CGROUP_BLKIO);
 	if (err) {
 		if (groups->failed != -err)
-			log_warn("cannot read the cgroup tree at \"%s\": %s; counts go on, groups are called (unknown)",
+			log_warn("cannot read the cgroup tree at \"%s\": %s; counts go on, groups "
+				 "are called (unknown)",
 				 groups->mounts.main, strerror(-err));
 		groups->failed = -err;
 		return err;
@@ -230,15 +232,16 @@ int groups_walk(struct groups *groups, uint64_t now_ns)
 }
 
 /*
- * An id that the last walk did not meet: a cgroup made since, or one that is gone, whose id may come
- * back many times. So one more walk if the tree changed since, or, where nobody counts the changes,
- * if there was none for this reason since the last regular one. (File handles would tell as well, but
- * ask for CAP_DAC_READ_SEARCH, with which the exporter could read every file of the node.)
+ * An id that the last walk did not meet: a cgroup made since, or one that is gone, whose id may
+ * come back many times. So one more walk if the tree changed since, or, where nobody counts the
+ * changes, if there was none for this reason since the last regular one. (File handles would tell
+ * as well, but ask for CAP_DAC_READ_SEARCH, with which the exporter could read every file of the
+ * node.)
  */
 static struct cgroup *look_up(struct groups *groups, uint64_t id)
 {
-	bool again = groups->changes ? changes_now(groups) != groups->walked_changes :
-				       groups->last_look != groups->walk;
+	bool again = groups->changes ? changes_now(groups) != groups->walked_changes
+				     : groups->last_look != groups->walk;
 
 	if (again && groups_walk(groups, groups->now_ns) >= 0)
 		groups->last_look = groups->walk;
@@ -313,7 +316,8 @@ struct group *groups_removed(struct groups *groups)
 	return groups->removed;
 }
 
-void groups_each_live(struct groups *groups, void (*each)(struct group *group, void *arg), void *arg)
+void groups_each_live(struct groups *groups, void (*each)(struct group *group, void *arg),
+		      void *arg)
 {
 	for (size_t i = 0; i < sizeof(groups->by_labels) / sizeof(*groups->by_labels); i++)
 		for (struct group *group = groups->by_labels[i]; group; group = group->next)

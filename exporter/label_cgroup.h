@@ -2,9 +2,10 @@
 /*
  * label_cgroup: cgroup ids -> groups, and the labels of a group.
  *
- * A group is a label set: several cgroups (those below a unit, or a restarted one) may be one group.
- * Ids come from the programs; on cgroup v1 those of the blkio hierarchy carry CGROUP_BLKIO, because
- * each hierarchy numbers its own. An id is the inode number of the cgroup's directory (kernfs, 5.5).
+ * A group is a label set: several cgroups (those below a unit, or a restarted one) may be one
+ * group. Ids come from the programs; on cgroup v1 those of the blkio hierarchy carry CGROUP_BLKIO,
+ * because each hierarchy numbers its own. An id is the inode number of the cgroup's directory
+ * (kernfs, 5.5).
  */
 #pragma once
 
@@ -15,12 +16,12 @@
 #define CGROUP_BLKIO (1ULL << 63)
 
 struct group {
-	char *labels;	     /* `unit="nginx.service"`, escaped, never empty */
+	char *labels; /* `unit="nginx.service"`, escaped, never empty */
 	uint32_t labels_len;
-	uint32_t live;	     /* cgroups that exist and belong to it */
-	uint32_t users;	     /* rows and series that point here */
-	uint64_t gone_ns;    /* when the last of them went; 0 while live */
-	struct group *next;  /* of its hash chain */
+	uint32_t live;	    /* cgroups that exist and belong to it */
+	uint32_t users;	    /* rows and series that point here */
+	uint64_t gone_ns;   /* when the last of them went; 0 while live */
+	struct group *next; /* of its hash chain */
 };
 
 enum cgroup_mode { CGROUP_NONE, CGROUP_V1, CGROUP_HYBRID, CGROUP_V2 };
@@ -46,8 +47,8 @@ typedef void groups_listener(uint64_t id, bool is_pod, bool added, void *arg);
 struct groups *groups_new(const struct cgroup_mounts *mounts, groups_listener *listener, void *arg);
 void groups_free(struct groups *groups);
 
-/* Where the number of changes of the tree is counted (bpf/cgroups.bpf.c), for groups_find(); NULL: nobody
- * counts. */
+/* Where the number of changes of the tree is counted (bpf/cgroups.bpf.c), for groups_find(); NULL:
+ * nobody counts. */
 void groups_follow(struct groups *groups, const uint64_t *changes);
 
 /*
@@ -66,7 +67,8 @@ bool groups_exists(struct groups *groups, uint64_t id);
 struct group *groups_removed(struct groups *groups);
 
 /* Calls `each` for every group that has a live cgroup. */
-void groups_each_live(struct groups *groups, void (*each)(struct group *group, void *arg), void *arg);
+void groups_each_live(struct groups *groups, void (*each)(struct group *group, void *arg),
+		      void *arg);
 /* One user more or less; a group that is gone leaves with its last user. NULL is fine. */
 void group_get(struct group *group);
 void group_put(struct groups *groups, struct group *group);

@@ -18,7 +18,8 @@ struct listing {
 };
 
 /* The labels of a family as its series have them; a group's are one of `cgroup` and `unit`. */
-static void print_labels(FILE *out, const struct table *table, const struct metric *metric, enum level level)
+static void print_labels(FILE *out, const struct table *table, const struct metric *metric,
+			 enum level level)
 {
 	const char *comma = "{";
 
@@ -38,7 +39,8 @@ static void print_labels(FILE *out, const struct table *table, const struct metr
 	for (size_t i = 0; i < table->nr_labels; i++) {
 		const struct label *label = &table->labels[i];
 
-		if (label->kind == label_kind_cgroup || (table->has_who && label->offset < WHO_SIZE) ||
+		if (label->kind == label_kind_cgroup ||
+		    (table->has_who && label->offset < WHO_SIZE) ||
 		    (level == LEVEL_PROCESS && label->group_only))
 			continue;
 		fprintf(out, "%s%s", comma, label->name);
@@ -72,8 +74,8 @@ static void print_own(struct family *family, void *arg)
 {
 	struct listing *listing = arg;
 
-	fprintf(listing->out, listing->markdown ? "| `%s` | %s | %s |\n" : "%2$s %1$s  %3$s\n", family->name,
-		kind_names[family->kind], family->help);
+	fprintf(listing->out, listing->markdown ? "| `%s` | %s | %s |\n" : "%2$s %1$s  %3$s\n",
+		family->name, kind_names[family->kind], family->help);
 }
 
 static void heading(struct listing *listing, const char *name, bool first)
@@ -81,7 +83,8 @@ static void heading(struct listing *listing, const char *name, bool first)
 	if (!first)
 		fputc('\n', listing->out);
 	if (listing->markdown)
-		fprintf(listing->out, "**%s**\n\n| metric | type | what it says |\n|---|---|---|\n", name);
+		fprintf(listing->out, "**%s**\n\n| metric | type | what it says |\n|---|---|---|\n",
+			name);
 	else
 		fprintf(listing->out, "# %s\n", name);
 }
@@ -114,7 +117,7 @@ struct declared {
 	const char *owner; /* and the collector that has it already */
 	struct names {
 		const char *name, *collector;
-	} *names;
+	} * names;
 	size_t n;
 	bool failed;
 };
@@ -155,8 +158,10 @@ int list_duplicates(const struct collectors *collectors)
 	if (d.failed)
 		log_error("out of memory");
 	if (d.twice)
-		log_error("%s: %s is a metric of collector %s already; rename the table or the member",
-			  d.collector->source ? d.collector->source : d.collector->name, d.twice, d.owner);
+		log_error("%s: %s is a metric of collector %s already; rename the table or the "
+			  "member",
+			  d.collector->source ? d.collector->source : d.collector->name, d.twice,
+			  d.owner);
 	return d.failed ? -ENOMEM : d.twice ? -EEXIST : 0;
 }
 

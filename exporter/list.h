@@ -13,5 +13,6 @@ void list_text(FILE *out, const struct collectors *collectors, struct families *
 void list_markdown(FILE *out, const struct collectors *collectors, struct families *own);
 /* 0, or -errno after one line that names a metric which two tables declare. */
 int list_duplicates(const struct collectors *collectors);
-/* A line per collector: state, programs, reason. Returns how many of the enabled ones do not run whole. */
+/* A line per collector: state, programs, reason. Returns how many of the enabled ones do not run
+ * whole. */
 int list_check(FILE *out, const struct collectors *collectors);

@@ -38,7 +38,7 @@
 #include "version.h"
 
 #define SCRAPE_WAIT_NS (10 * 1000000000ULL) /* how long a scrape waits for its own poll */
-#define MAX_SHARDS     16		    /* rows per group that CPUs share, see bpf/sched.bpf.c */
+#define MAX_SHARDS     16 /* rows per group that CPUs share, see bpf/sched.bpf.c */
 
 struct exporter {
 	struct options options;
@@ -55,8 +55,9 @@ struct exporter {
 	struct privilege_user user;
 	struct privilege_report privileges;
 	uint64_t polls_missed;
-	int signals, timer, wanted; /* descriptors of the loop; `wanted`: a scrape asks for a poll */
-	pthread_mutex_t lock;	    /* for the next four */
+	int signals, timer,
+		wanted;	      /* descriptors of the loop; `wanted`: a scrape asks for a poll */
+	pthread_mutex_t lock; /* for the next four */
 	pthread_cond_t polled;
 	uint64_t polls_begun, polls_done;
 	bool ending;
@@ -79,7 +80,8 @@ static void tell_pods(uint64_t id, bool is_pod, bool added, void *arg)
 		bpf_map_delete_elem(fd, &id);
 }
 
-/* How many numbers CPUs may have: one more than the highest, as the list may have holes; 0: not known. */
+/* How many numbers CPUs may have: one more than the highest, as the list may have holes; 0: not
+ * known. */
 static unsigned int cpu_numbers(const char *sysfs)
 {
 	char path[512], list[4096], *last = NULL;
@@ -88,7 +90,8 @@ static unsigned int cpu_numbers(const char *sysfs)
 	snprintf(path, sizeof(path), "%s/devices/system/cpu/possible", sysfs);
 	file = fopen(path, "re");
 	if (file && fgets(list, sizeof(list), file)) /* "0-3,8-11" */
-		for (last = list + strcspn(list, "\n"); last > list && last[-1] >= '0' && last[-1] <= '9';)
+		for (last = list + strcspn(list, "\n");
+		     last > list && last[-1] >= '0' && last[-1] <= '9';)
 			last--;
 	if (file)
 		fclose(file);
@@ -142,9 +145,10 @@ static int start_collectors(struct exporter *x)
 	}
 	running = collectors_settle(&x->collectors);
 	if (!running)
-		log_error(all_off(&x->collectors) ?
-				  "every collector is switched off: nothing to count; leave out a --no-collector flag" :
-				  "no collector runs: nothing to count; the lines above say why");
+		log_error(all_off(&x->collectors)
+				  ? "every collector is switched off: nothing to count; leave out "
+				    "a --no-collector flag"
+				  : "no collector runs: nothing to count; the lines above say why");
 	self_describe(x->self, &x->collectors, &x->mounts, x->options.procfs);
 	return running;
 }
@@ -164,7 +168,8 @@ static void publish(struct exporter *x)
 			continue;
 		checks[n++] = (struct snapshot_check){ c->name, c->state, c->reason };
 	}
-	if (!checks || families_publish(x->families, x->store, x->options.process_max_series, checks, n))
+	if (!checks ||
+	    families_publish(x->families, x->store, x->options.process_max_series, checks, n))
 		log_warn("out of memory for a snapshot: the last one is served");
 	free(checks);
 }
@@ -197,8 +202,8 @@ static void poll_once(struct exporter *x)
 /* ---- the loop ---- */
 
 /*
- * In the HTTP thread, with --ebpf-probe-interval=0: waits for a poll that begins after the scrape. One
- * that runs already may have read its tables before what the scraper has just seen happen.
+ * In the HTTP thread, with --ebpf-probe-interval=0: waits for a poll that begins after the scrape.
+ * One that runs already may have read its tables before what the scraper has just seen happen.
  */
 static void poll_for_scrape(void *arg)
 {
@@ -215,7 +220,8 @@ static void poll_for_scrape(void *arg)
 	pthread_mutex_unlock(&x->lock);
 }
 
-/* Nobody polls any more: scrapes that wait get the last snapshot, and the end does not wait for them. */
+/* Nobody polls any more: scrapes that wait get the last snapshot, and the end does not wait for
+ * them. */
 static void end_polling(struct exporter *x)
 {
 	pthread_mutex_lock(&x->lock);
@@ -249,11 +255,13 @@ static int open_loop(struct exporter *x)
 	sigaddset(&set, SIGINT);
 	pthread_sigmask(SIG_BLOCK, &set, NULL); /* before any thread: all inherit it */
 	signal(SIGPIPE, SIG_IGN);
-	signal(SIGHUP, SIG_IGN); /* nothing to reload yet; a closed terminal is no reason to stop counting */
+	signal(SIGHUP, SIG_IGN); /* nothing to reload yet; a closed terminal is no reason to stop
+				    counting */
 	x->signals = signalfd(-1, &set, SFD_CLOEXEC);
 	x->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	x->wanted = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (x->signals < 0 || x->timer < 0 || x->wanted < 0 || timerfd_settime(x->timer, 0, &every, NULL)) {
+	if (x->signals < 0 || x->timer < 0 || x->wanted < 0 ||
+	    timerfd_settime(x->timer, 0, &every, NULL)) {
 		log_error("cannot set up the polling loop: %m");
 		return -errno;
 	}
@@ -263,7 +271,9 @@ static int open_loop(struct exporter *x)
 /* Polls on the timer, or when a scrape wants it, until a signal ends it. */
 static void loop(struct exporter *x)
 {
-	struct pollfd fds[] = { { x->signals, POLLIN, 0 }, { x->timer, POLLIN, 0 }, { x->wanted, POLLIN, 0 } };
+	struct pollfd fds[] = { { x->signals, POLLIN, 0 },
+				{ x->timer, POLLIN, 0 },
+				{ x->wanted, POLLIN, 0 } };
 	struct signalfd_siginfo info;
 	uint64_t times;
 
@@ -277,7 +287,8 @@ static void loop(struct exporter *x)
 		if (fds[1].revents && read(x->timer, &times, sizeof(times)) == sizeof(times)) {
 			x->polls_missed += times - 1;
 			poll_once(x);
-		} else if (fds[2].revents && read(x->wanted, &times, sizeof(times)) == sizeof(times)) {
+		} else if (fds[2].revents &&
+			   read(x->wanted, &times, sizeof(times)) == sizeof(times)) {
 			poll_once(x);
 		}
 	}
@@ -314,8 +325,8 @@ static void say_where(const struct exporter *x, int running)
 	unsigned int port = serve_port(x->serve, 0);
 
 	log_info("%d collectors run; metrics on http://%.*s:%u%s", running, len, host, port, path);
-	log_info("try: curl -s %s%.*s:%u%s%s | grep ^ebpf_", *host == '[' ? "'" : "", len, host, port, path,
-		 *host == '[' ? "'" : "");
+	log_info("try: curl -s %s%.*s:%u%s%s | grep ^ebpf_", *host == '[' ? "'" : "", len, host,
+		 port, path, *host == '[' ? "'" : "");
 }
 
 /* In a child that has given up what is to be given up: could it poll? See privilege.h. */
@@ -471,8 +482,9 @@ static void exporter_close(struct exporter *x)
 }
 
 /*
- * Expositions of megabytes come and go. glibc learns from the first of them to keep such blocks in its
- * heap, and each thread has a heap of its own: resident memory would stay at the sum of their peaks.
+ * Expositions of megabytes come and go. glibc learns from the first of them to keep such blocks in
+ * its heap, and each thread has a heap of its own: resident memory would stay at the sum of their
+ * peaks.
  */
 static void tame_malloc(void)
 {

@@ -22,8 +22,8 @@ void notify_open(void)
 	if (path[0] == '@')
 		address.sun_path[0] = 0; /* an abstract socket */
 	notify = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (notify >= 0 &&
-	    connect(notify, (struct sockaddr *)&address, offsetof(struct sockaddr_un, sun_path) + len)) {
+	if (notify >= 0 && connect(notify, (struct sockaddr *)&address,
+				   offsetof(struct sockaddr_un, sun_path) + len)) {
 		close(notify);
 		notify = -1;
 	}

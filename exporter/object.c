@@ -17,7 +17,8 @@
 #include "log.h"
 
 #define KERNEL_BTF "/sys/kernel/btf/vmlinux"
-#define MAX_SIZE (16 << 20) /* a hundred times the largest object here; bounds what a wrong file costs */
+#define MAX_SIZE                                                                                   \
+	(16 << 20) /* a hundred times the largest object here; bounds what a wrong file costs */
 
 /* libbpf's print callback has no argument, so its words wait here. Only one thread loads. */
 static char first_warning[512], last_verifier[512];
@@ -46,7 +47,8 @@ static void keep_verifier_line(const char *log)
 	while (end) {
 		for (line = end; line > log && line[-1] != '\n';)
 			line--;
-		if (line == log || !(starts_with(line, "cur state:") || starts_with(line, "old state:"))) {
+		if (line == log ||
+		    !(starts_with(line, "cur state:") || starts_with(line, "old state:"))) {
 			keep_line(last_verifier, sizeof(last_verifier), line, end - line);
 			return;
 		}
@@ -73,7 +75,8 @@ __attribute__((format(printf, 2, 0))) static int print(enum libbpf_print_level l
 	what = starts_with(text, "libbpf: ") ? text + 8 : text;
 	if (strstr(text, "BEGIN PROG LOAD LOG"))
 		keep_verifier_line(text);
-	else if (level == LIBBPF_WARN && (!*first_warning || (names_part(what) && !names_part(first_warning))))
+	else if (level == LIBBPF_WARN &&
+		 (!*first_warning || (names_part(what) && !names_part(first_warning))))
 		keep_line(first_warning, sizeof(first_warning), what, len - (what - text));
 	log_debug("%.*s", (int)len, text);
 	free(text);
@@ -131,8 +134,8 @@ struct bpf_object *object_open_bytes(const char *name, const void *data, size_t 
 				     size_t why_size)
 {
 	/*
-	 * Named, so that libbpf looks for a type that this kernel lacks there alone: else it goes on to the
-	 * modules, which needs CAP_SYS_ADMIN, and fails (until 1.5).
+	 * Named, so that libbpf looks for a type that this kernel lacks there alone: else it goes
+	 * on to the modules, which needs CAP_SYS_ADMIN, and fails (until 1.5).
 	 */
 	const char *kernel = access(KERNEL_BTF, R_OK) ? NULL : KERNEL_BTF;
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = name, .btf_custom_path = kernel);
@@ -152,7 +155,8 @@ struct bpf_object *object_open_bytes(const char *name, const void *data, size_t 
 	return object;
 }
 
-/* Whoever can write the file, or swap it (or what a link leads to) in its folder, would run programs in the kernel. */
+/* Whoever can write the file, or swap it (or what a link leads to) in its folder, would run
+ * programs in the kernel. */
 static bool only_root_writes(const struct stat *st)
 {
 	return !st->st_uid && !(st->st_mode & (S_IWGRP | S_IWOTH));
@@ -198,14 +202,18 @@ struct bpf_object *object_open_file(const char *path, bool trusted, char *why, s
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st)) {
-		snprintf(why, why_size, "cannot be read: %s; expected an object file (x.bpf.o)", strerror(errno));
+		snprintf(why, why_size, "cannot be read: %s; expected an object file (x.bpf.o)",
+			 strerror(errno));
 	} else if (!S_ISREG(st.st_mode)) {
 		snprintf(why, why_size, "is not a file; expected an object file (x.bpf.o)");
 	} else if (st.st_size > MAX_SIZE) {
-		snprintf(why, why_size, "measures more than %d MiB; expected an object file (x.bpf.o)",
+		snprintf(why, why_size,
+			 "measures more than %d MiB; expected an object file (x.bpf.o)",
 			 MAX_SIZE >> 20);
 	} else if (trusted && !is_trusted(path, &st)) {
-		snprintf(why, why_size, "could be written by others than root; its programs would run in the kernel: "
+		snprintf(why, why_size,
+			 "could be written by others than root; its programs would run in the "
+			 "kernel: "
 			 "chown root it and its folder, and chmod go-w both");
 	} else if (!name || !(data = read_all(fd, st.st_size))) {
 		snprintf(why, why_size, "cannot be read: %s", strerror(errno));

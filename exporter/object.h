@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* object: a collector's object file, from the program itself or from a folder, with its faults named. */
+/* object: a collector's object file, from the program itself or from a folder, with its faults
+ * named. */
 #pragma once
 
 #include <stdbool.h>

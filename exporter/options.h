@@ -13,7 +13,7 @@
 
 enum action {
 	ACTION_SERVE,
-	ACTION_LIST,	      /* --list [FILE...]: the metrics, from BTF, without loading anything */
+	ACTION_LIST, /* --list [FILE...]: the metrics, from BTF, without loading anything */
 	ACTION_LIST_MARKDOWN, /* --list=markdown: the same as the README's table */
 	ACTION_CHECK,	      /* --check: load, attach, one line per collector, exit */
 	ACTION_ONCE,	      /* --once: one exposition on stdout, exit */
@@ -22,7 +22,8 @@ enum action {
 	ACTION_VERSION,
 };
 
-/* --collector.<name> or --no-collector.<name>, in the order given: the last one of a name counts. */
+/* --collector.<name> or --no-collector.<name>, in the order given: the last one of a name counts.
+ */
 struct collector_switch {
 	const char *name;
 	bool on;
@@ -37,11 +38,11 @@ struct options {
 	size_t nr_collector_dirs;
 	struct collector_switch *switches;
 	size_t nr_switches;
-	const char *procfs;	      /* --path.procfs, default "/proc" */
-	const char *cgroupfs;	      /* --path.cgroupfs, NULL: found in the mount table */
-	const char *sysfs;	      /* --path.sysfs, default "/sys" */
-	const char *user;	      /* --user, NULL: nobody for root, else no other */
-	uint64_t probe_interval_ns;   /* 0: poll at each scrape */
+	const char *procfs;	    /* --path.procfs, default "/proc" */
+	const char *cgroupfs;	    /* --path.cgroupfs, NULL: found in the mount table */
+	const char *sysfs;	    /* --path.sysfs, default "/sys" */
+	const char *user;	    /* --user, NULL: nobody for root, else no other */
+	uint64_t probe_interval_ns; /* 0: poll at each scrape */
 	uint64_t process_retention_ns;
 	uint64_t cgroup_retention_ns;
 	size_t process_max_series;

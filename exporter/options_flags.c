@@ -48,8 +48,8 @@ static int parse_listen(struct options *options, const struct option_flag *flag,
 	const char *why = serve_bad_address(value);
 
 	if (why)
-		return options_error("--%s=%s: %s; " SERVE_ADDRESSES ". See --help.", flag->name, value,
-				     why);
+		return options_error("--%s=%s: %s; " SERVE_ADDRESSES ". See --help.", flag->name,
+				     value, why);
 	return append(&options->listen, &options->nr_listen, value);
 }
 

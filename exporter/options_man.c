@@ -167,16 +167,17 @@ static void tail(FILE *out)
 	item(out, "/proc", "Processes and mounts; see --path.procfs.");
 	item(out, "/sys/fs/cgroup", "The usual place of the cgroup tree; see --path.cgroupfs.");
 	fputs(".SH SECURITY\n", out);
-	paragraph(out, "Needs CAP_BPF and CAP_PERFMON to load and attach the programs. "
-		       "Run it as root or give it these two. "
-		       "Before the first request is served it gives up what a child process shows "
-		       "to be unneeded: all capabilities on most kernels (CAP_BPF stays where reading "
-		       "a map needs it, CAP_DAC_READ_SEARCH where a cgroup folder is not readable by "
-		       "all). "
-		       "It becomes --user, rules out new privileges, and confines itself by Landlock "
-		       "(reading below procfs, sysfs and the cgroup tree only) and seccomp (the system "
-		       "calls of polling and serving only). "
-		       "The log, /health and bpf_exporter_sandbox say which of these are in force.");
+	paragraph(out,
+		  "Needs CAP_BPF and CAP_PERFMON to load and attach the programs. "
+		  "Run it as root or give it these two. "
+		  "Before the first request is served it gives up what a child process shows "
+		  "to be unneeded: all capabilities on most kernels (CAP_BPF stays where reading "
+		  "a map needs it, CAP_DAC_READ_SEARCH where a cgroup folder is not readable by "
+		  "all). "
+		  "It becomes --user, rules out new privileges, and confines itself by Landlock "
+		  "(reading below procfs, sysfs and the cgroup tree only) and seccomp (the system "
+		  "calls of polling and serving only). "
+		  "The log, /health and bpf_exporter_sandbox say which of these are in force.");
 	fputs(".PP\n", out);
 	paragraph(out,
 		  "A program in --collector.dir runs in the kernel: such files and their folder "

@@ -13,9 +13,10 @@
 #include "histogram.h"
 #include "log.h"
 
-#define BATCH_BYTES (256 << 10) /* of values; fits the cache, and a batch has enough rows to pay */
+#define BATCH_BYTES (256 << 10)		 /* of values; they fit the cache */
 #define SWEEP_NS    (10 * 1000000000ULL) /* how often helpers' iterators look again (owner.bpf.c) */
-#define WALK_NS	    (5 * 1000000000ULL)	 /* how often the cgroup tree is walked when nobody tells of changes */
+#define WALK_NS                                                                                    \
+	(5 * 1000000000ULL) /* how often the cgroup tree is walked when nobody tells of changes */
 
 static int runs(const struct collector *c)
 {
@@ -98,7 +99,8 @@ static size_t value_bytes(const struct poller *poller, const struct polled_table
 	return (size_t)t->table->value_size * (table_is_percpu(t->table) ? poller->cpus : 1);
 }
 
-static int fold_one(struct poller *poller, struct polled_table *t, const void *key, const void *value)
+static int fold_one(struct poller *poller, struct polled_table *t, const void *key,
+		    const void *value)
 {
 	const uint64_t *words = value;
 	size_t n = t->table->value_size / 8;
@@ -122,7 +124,8 @@ static int fold_all(struct poller *poller, struct polled_table *t, size_t n)
 	if (!table_is_percpu(t->table))
 		return fold_batch(t->fold, n, poller->keys, poller->values);
 	for (size_t i = 0; i < n && !err; i++)
-		err = fold_one(poller, t, (char *)poller->keys + i * key_size, (char *)poller->values + i * size);
+		err = fold_one(poller, t, (char *)poller->keys + i * key_size,
+			       (char *)poller->values + i * size);
 	return err;
 }
 
@@ -153,8 +156,8 @@ static uint32_t batch_rows(const struct poller *poller, const struct polled_tabl
 
 /*
  * All rows by bpf_map_lookup_batch. -ENOSPC means that one hash bucket has more rows than the batch
- * has room for: try again with twice the room. -EINVAL (or the kernel's own ENOTSUPP) from the first
- * call: this map type has no batches here.
+ * has room for: try again with twice the room. -EINVAL (or the kernel's own ENOTSUPP) from the
+ * first call: this map type has no batches here.
  */
 static int read_batches(struct poller *poller, struct polled_table *t)
 {
@@ -189,8 +192,8 @@ static int read_batches(struct poller *poller, struct polled_table *t)
 }
 
 /*
- * Key by key, for kernels without batches. A key that is deleted under the walk sends it back to the
- * beginning; rows met twice add nothing the second time, and the bound ends it in any case.
+ * Key by key, for kernels without batches. A key that is deleted under the walk sends it back to
+ * the beginning; rows met twice add nothing the second time, and the bound ends it in any case.
  */
 static int read_keys(struct poller *poller, struct polled_table *t)
 {
@@ -274,7 +277,8 @@ static int run_iterator(const struct program *program)
 
 	if (fd < 0)
 		return -errno;
-	while ((n = read(fd, nothing, sizeof(nothing))) > 0 || (n < 0 && (errno == EINTR || errno == EAGAIN)))
+	while ((n = read(fd, nothing, sizeof(nothing))) > 0 ||
+	       (n < 0 && (errno == EINTR || errno == EAGAIN)))
 		;
 	n = n < 0 ? -errno : 0;
 	close(fd);
@@ -315,8 +319,8 @@ static void note(struct polled_collector *p, uint64_t took_ns, int err)
 	if (!err)
 		p->last_unix_ns = unix_ns();
 	if (err && err != p->err)
-		log_warn("collector %s: this poll failed: %s; its last values stay", p->collector->name,
-			 strerror(-err));
+		log_warn("collector %s: this poll failed: %s; its last values stay",
+			 p->collector->name, strerror(-err));
 	p->err = err;
 }
 

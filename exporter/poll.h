@@ -26,10 +26,10 @@ struct polled_table {
 /* How polling one collector went. */
 struct polled_collector {
 	struct collector *collector;
-	uint64_t last_ns;	/* what the last poll took */
-	uint64_t slots[100];	/* histogram.h layout over all polls, then the sum; [99] unused */
-	uint64_t last_unix_ns;	/* when the last good poll ended */
-	int err;		/* of the last poll, 0 when good */
+	uint64_t last_ns;      /* what the last poll took */
+	uint64_t slots[100];   /* histogram.h layout over all polls, then the sum; [99] unused */
+	uint64_t last_unix_ns; /* when the last good poll ended */
+	int err;	       /* of the last poll, 0 when good */
 };
 
 struct poller {
@@ -42,8 +42,8 @@ struct poller {
 	size_t nr_polled;
 	void *keys, *values; /* of one batch */
 	size_t keys_size, values_size;
-	uint64_t *sums; /* of one row over the CPUs */
-	int cpus;	/* possible ones */
+	uint64_t *sums;	  /* of one row over the CPUs */
+	int cpus;	  /* possible ones */
 	uint64_t changes; /* collectors->cgroup_changes at the last walk */
 	uint64_t walked_ns, swept_ns;
 };

@@ -136,8 +136,10 @@ const char *privilege_why(int err, const char *section)
 	}
 	if (err == -EPERM && is_memory_locked(&limit)) {
 		snprintf(why, sizeof(why),
-			 "locked memory is limited to %llu bytes, and before Linux 5.11 maps count as such; set "
-			 "LimitMEMLOCK=infinity (systemd), ulimit -l unlimited, or grant CAP_SYS_RESOURCE",
+			 "locked memory is limited to %llu bytes, and before Linux 5.11 maps count "
+			 "as such; set "
+			 "LimitMEMLOCK=infinity (systemd), ulimit -l unlimited, or grant "
+			 "CAP_SYS_RESOURCE",
 			 (unsigned long long)limit);
 		return why;
 	}

@@ -38,7 +38,8 @@ void processes_free(struct processes *processes)
 
 static struct process **slot_of(struct processes *processes, pid_t pid)
 {
-	return &processes->by_pid[(uint32_t)pid % (sizeof(processes->by_pid) / sizeof(*processes->by_pid))];
+	return &processes->by_pid[(uint32_t)pid %
+				  (sizeof(processes->by_pid) / sizeof(*processes->by_pid))];
 }
 
 struct process *processes_get(struct processes *processes, pid_t pid)
@@ -101,8 +102,10 @@ void processes_check(struct processes *processes, uint64_t now_ns, bool all)
 	/* without its own entry a mount is no procfs: nobody is to be declared dead */
 	if (proc < 0 || faccessat(proc, "self", F_OK, AT_SYMLINK_NOFOLLOW)) {
 		if (!processes->unreadable)
-			log_warn("cannot read \"%s\": %m; counts go on, processes that end keep their series; "
-				 "mount procfs, or give the folder where it is by --path.procfs", processes->procfs);
+			log_warn("cannot read \"%s\": %m; counts go on, processes that end keep "
+				 "their series; "
+				 "mount procfs, or give the folder where it is by --path.procfs",
+				 processes->procfs);
 		processes->unreadable = true;
 		if (proc >= 0)
 			close(proc);

@@ -26,7 +26,8 @@ void processes_free(struct processes *processes);
 struct process *processes_get(struct processes *processes, pid_t pid);
 /* One user less; the last one frees it. NULL is fine. */
 void processes_put(struct processes *processes, struct process *process);
-/* Its row changed: it lives (again), whatever procfs shows here (another pid namespace, a reused pid). */
+/* Its row changed: it lives (again), whatever procfs shows here (another pid namespace, a reused
+ * pid). */
 void process_seen(struct processes *processes, struct process *process);
 /* Looks at an eighth of them, at least 256; at all of them when `all` (a table fills up). */
 void processes_check(struct processes *processes, uint64_t now_ns, bool all);

@@ -84,7 +84,8 @@ static struct cell *add_cell(struct table *table, __u32 offset)
 }
 
 /* A structure all of whose members are counter_t: the values of one label. */
-static int read_counter_by(struct reader *r, const struct btf_type *t, struct metric *metric, __u32 offset)
+static int read_counter_by(struct reader *r, const struct btf_type *t, struct metric *metric,
+			   __u32 offset)
 {
 	const char *tag = schema_name(r->btf, t);
 
@@ -108,7 +109,8 @@ static bool is_counter_by(const struct btf *btf, const struct btf_type *t)
 	if (!btf_is_struct(t) || !btf_vlen(t) || !*schema_name(btf, t))
 		return false;
 	for (int i = 0; i < btf_vlen(t); i++)
-		if (strcmp(schema_name(btf, schema_skip(btf, btf_members(t)[i].type, true)), "counter_t"))
+		if (strcmp(schema_name(btf, schema_skip(btf, btf_members(t)[i].type, true)),
+			   "counter_t"))
 			return false;
 	return true;
 }
@@ -132,8 +134,10 @@ static int read_metric(struct reader *r, const struct btf_type *value, __u32 val
 	else if (t && btf_is_struct(t) && !strcmp(type, "histogram"))
 		metric.kind = METRIC_HISTOGRAM;
 	else if (help)
-		return schema_bad(r, "%s: a metric cannot be of type '%s'; use COUNTER, GAUGE, HISTOGRAM or COUNTER_BY",
-			   name, type);
+		return schema_bad(r,
+				  "%s: a metric cannot be of type '%s'; use COUNTER, GAUGE, "
+				  "HISTOGRAM or COUNTER_BY",
+				  name, type);
 	else
 		return 0; /* private state of the program */
 	if (!help || !*help)
@@ -141,8 +145,10 @@ static int read_metric(struct reader *r, const struct btf_type *value, __u32 val
 	if (btf_member_bitfield_size(value, i) || offset % 8)
 		return schema_bad(r, "%s: a metric must lie at a multiple of 8 bytes", name);
 	if (metric.kind == METRIC_HISTOGRAM && (__u32)t->size != (HIST_SLOTS + 1) * 8)
-		return schema_bad(r, "%s: a histogram of %u bytes, expected %u: build it with this exporter's metrics.bpf.h",
-			   name, t->size, (HIST_SLOTS + 1) * 8);
+		return schema_bad(r,
+				  "%s: a histogram of %u bytes, expected %u: build it with this "
+				  "exporter's metrics.bpf.h",
+				  name, t->size, (HIST_SLOTS + 1) * 8);
 	metric.rare = !strcmp(type, "rare_counter_t");
 	kept = GROW(r->table->metrics, r->table->nr_metrics);
 	if (!kept)
@@ -186,7 +192,10 @@ static unsigned int scale_of(const char *member)
 
 	if (len < 4 || member[len - 3] != '_' || member[len - 1] != 's')
 		return 0;
-	return member[len - 2] == 'n' ? 9 : member[len - 2] == 'u' ? 6 : member[len - 2] == 'm' ? 3 : 0;
+	return member[len - 2] == 'n'	? 9
+	       : member[len - 2] == 'u' ? 6
+	       : member[len - 2] == 'm' ? 3
+					: 0;
 }
 
 static int name_families(struct reader *r)
@@ -199,8 +208,9 @@ static int name_families(struct reader *r)
 
 		metric->scale = scale_of(metric->member);
 		if (metric->kind == METRIC_HISTOGRAM && metric->scale != 9)
-			return schema_bad(r, "%s: a histogram holds times in ns; its name must end in _ns",
-				   metric->member);
+			return schema_bad(
+				r, "%s: a histogram holds times in ns; its name must end in _ns",
+				metric->member);
 		if (table->has_who && metric->kind != METRIC_HISTOGRAM) {
 			metric->process_family = family_name(table, metric, "");
 			if (!metric->process_family)
@@ -226,7 +236,8 @@ static enum level level_of(const struct table *table)
 		const char *prefix = level_names[levels[i]];
 		int n = strlen(prefix);
 
-		if (len >= n && !strncmp(table->name, prefix, n) && (len == n || table->name[n] == '_'))
+		if (len >= n && !strncmp(table->name, prefix, n) &&
+		    (len == n || table->name[n] == '_'))
 			return levels[i];
 	}
 	return LEVEL_OTHER;
@@ -242,10 +253,12 @@ static int check_map_type(struct reader *r)
 		return 0;
 	case BPF_MAP_TYPE_LRU_HASH:
 	case BPF_MAP_TYPE_LRU_PERCPU_HASH:
-		return schema_bad(r, "an LRU map throws counts away in silence; use HASH or PERCPU_HASH");
+		return schema_bad(
+			r, "an LRU map throws counts away in silence; use HASH or PERCPU_HASH");
 	}
-	return schema_bad(r, "map type %u cannot be a table; use HASH, PERCPU_HASH, ARRAY or PERCPU_ARRAY",
-		   r->table->map_type);
+	return schema_bad(
+		r, "map type %u cannot be a table; use HASH, PERCPU_HASH, ARRAY or PERCPU_ARRAY",
+		r->table->map_type);
 }
 
 /* Reads one map; a table without metrics afterwards is scratch space. */
@@ -313,16 +326,20 @@ static void table_free(struct table *table)
 int schema_read(struct schema *schema, struct bpf_object *object, const struct btf *kernel,
 		char *why, size_t why_size)
 {
-	struct reader r = { .btf = bpf_object__btf(object), .kernel = kernel, .why = why, .why_size = why_size };
+	struct reader r = {
+		.btf = bpf_object__btf(object), .kernel = kernel, .why = why, .why_size = why_size
+	};
 	struct bpf_map *map;
 	int err = 0;
 
 	*schema = (struct schema){ 0 };
 	if (!r.btf) {
-		snprintf(why, why_size, "the object has no BTF; compile it with clang -target bpf -g");
+		snprintf(why, why_size,
+			 "the object has no BTF; compile it with clang -target bpf -g");
 		return -EINVAL;
 	}
-	bpf_object__for_each_map(map, object) {
+	bpf_object__for_each_map(map, object)
+	{
 		const char *name = bpf_map__name(map);
 
 		if (bpf_map__is_internal(map) || !strncmp(name, "shared_", 7))
@@ -355,7 +372,8 @@ void schema_free(struct schema *schema)
 
 bool table_is_array(const struct table *table)
 {
-	return table->map_type == BPF_MAP_TYPE_ARRAY || table->map_type == BPF_MAP_TYPE_PERCPU_ARRAY;
+	return table->map_type == BPF_MAP_TYPE_ARRAY ||
+	       table->map_type == BPF_MAP_TYPE_PERCPU_ARRAY;
 }
 
 bool table_is_percpu(const struct table *table)

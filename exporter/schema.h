@@ -30,7 +30,7 @@ struct enum_names {
 	struct {
 		int64_t value;
 		char *name;
-	} *values;
+	} * values;
 };
 
 /* One label: a member of a key. */
@@ -46,8 +46,8 @@ struct label {
 /* One sample of a row: a counter, a gauge, a whole histogram, or one value of a COUNTER_BY. */
 struct cell {
 	struct metric *metric;
-	char *by;	/* the value of the metric's own label, NULL without one */
-	uint32_t word;	/* index of its first u64 in the value */
+	char *by;      /* the value of the metric's own label, NULL without one */
+	uint32_t word; /* index of its first u64 in the value */
 };
 
 /* One metric: a member of a value. */

@@ -13,7 +13,8 @@
 /* The name of the outermost typedef or struct that has a meaning of its own to label.c. */
 static const struct label_kind *named_kind(const struct btf *btf, __u32 id)
 {
-	for (const struct btf_type *t = schema_skip(btf, id, true); t; t = schema_skip(btf, t->type, true)) {
+	for (const struct btf_type *t = schema_skip(btf, id, true); t;
+	     t = schema_skip(btf, t->type, true)) {
 		const struct label_kind *kind = label_kind_named(schema_name(btf, t));
 
 		if (kind)
@@ -50,7 +51,8 @@ static int read_enum(struct reader *r, struct label *label, const struct btf_typ
 		const char *name = btf__name_by_offset(btf, btf_enum(t)[i].name_off);
 		char *copy;
 
-		if (prefix && !strncasecmp(name, tag, prefix) && name[prefix] == '_' && name[prefix + 1])
+		if (prefix && !strncasecmp(name, tag, prefix) && name[prefix] == '_' &&
+		    name[prefix + 1])
 			name += prefix + 1;
 		copy = strdup(name);
 		if (!copy)
@@ -86,31 +88,41 @@ int schema_check_labels(struct reader *r)
 		bool cgroup = label->kind == label_kind_cgroup;
 
 		if (!cgroup && table->cgroup_at >= 0 && is_group_label(label->name))
-			return schema_bad(r, "%s: the cgroup makes a label of that name; rename the member", label->name);
+			return schema_bad(
+				r, "%s: the cgroup makes a label of that name; rename the member",
+				label->name);
 		for (size_t k = 0; k < i; k++) {
 			if (!strcmp(label->name, table->labels[k].name))
-				return schema_bad(r, "two labels are called '%s'; rename one", label->name);
+				return schema_bad(r, "two labels are called '%s'; rename one",
+						  label->name);
 			if (cgroup && table->labels[k].kind == label_kind_cgroup)
-				return schema_bad(r, "%s: a key has one cgroup id, and '%s' is one", label->name,
-						  table->labels[k].name);
+				return schema_bad(r, "%s: a key has one cgroup id, and '%s' is one",
+						  label->name, table->labels[k].name);
 		}
 		for (size_t k = 0; k < table->nr_metrics; k++) {
 			const struct metric *metric = &table->metrics[k];
 
 			if (metric->by_label && !strcmp(metric->by_label, label->name))
-				return schema_bad(r, "%s: its own label '%s' is one of the key's too; rename one",
+				return schema_bad(r,
+						  "%s: its own label '%s' is one of the key's too; "
+						  "rename one",
 						  metric->member, label->name);
-			if (metric->rare && !cgroup && !(table->has_who && label->offset < WHO_SIZE))
-				return schema_bad(r, "%s: a RARE_COUNTER has no label but its group, and '%s' is one",
+			if (metric->rare && !cgroup &&
+			    !(table->has_who && label->offset < WHO_SIZE))
+				return schema_bad(r,
+						  "%s: a RARE_COUNTER has no label but its group, "
+						  "and '%s' is one",
 						  metric->member, label->name);
 			if (metric->kind == METRIC_HISTOGRAM && !strcmp(label->name, "le"))
-				return schema_bad(r, "le: a histogram has a label of that name; rename the member");
+				return schema_bad(r, "le: a histogram has a label of that name; "
+						     "rename the member");
 		}
 	}
 	return 0;
 }
 
-static int add_label(struct reader *r, const char *name, __u32 type_id, __u32 offset, bool group_only)
+static int add_label(struct reader *r, const char *name, __u32 type_id, __u32 offset,
+		     bool group_only)
 {
 	const struct label_kind *kind = named_kind(r->btf, type_id);
 	const struct btf_type *t = schema_skip(r->btf, type_id, false);
@@ -135,8 +147,11 @@ static int add_label(struct reader *r, const char *name, __u32 type_id, __u32 of
 		}
 	}
 	if (!kind)
-		return schema_bad(r, "%s: a label cannot be of type '%s'; use an integer, an enum, char[] or a label type of metrics.bpf.h",
-			   name, *schema_name(r->btf, t) ? schema_name(r->btf, t) : "(anonymous)");
+		return schema_bad(r,
+				  "%s: a label cannot be of type '%s'; use an integer, an enum, "
+				  "char[] or a label type of metrics.bpf.h",
+				  name,
+				  *schema_name(r->btf, t) ? schema_name(r->btf, t) : "(anonymous)");
 	label = GROW(r->table->labels, r->table->nr_labels);
 	if (!label)
 		return -ENOMEM;
@@ -149,7 +164,7 @@ static int add_label(struct reader *r, const char *name, __u32 type_id, __u32 of
 		return -ENOMEM;
 	if (kind->size && kind->size != label->size)
 		return schema_bad(r, "%s: '%s' measures %u bytes, expected %u", name, kind->type,
-			   label->size, kind->size);
+				  label->size, kind->size);
 	if (kind == label_kind_cgroup)
 		r->table->cgroup_at = offset;
 	if (btf_is_int(t)) {
@@ -160,7 +175,8 @@ static int add_label(struct reader *r, const char *name, __u32 type_id, __u32 of
 	return btf_kind(t) == BTF_KIND_ENUM ? read_enum(r, label, t) : 0;
 }
 
-/* fold.c takes the group and the pid from fixed places: a `who` of another header would send it astray. */
+/* fold.c takes the group and the pid from fixed places: a `who` of another header would send it
+ * astray. */
 static int check_who(struct reader *r, const struct btf_type *who)
 {
 	static const struct {
@@ -191,21 +207,28 @@ static int read_key_members(struct reader *r, const struct btf_type *t, __u32 ba
 		if (btf_member_bitfield_size(t, i))
 			return schema_bad(r, "%s: a label cannot be a bit field", name);
 		if (offset != *end)
-			return schema_bad(r, "the key has a hole before '%s'; fill it with a member whose name starts with '_'",
-				   name);
+			return schema_bad(r,
+					  "the key has a hole before '%s'; fill it with a member "
+					  "whose name starts with '_'",
+					  name);
 		if (btf_is_struct(inner) && !named_kind(r->btf, m->type)) {
 			bool who = !strcmp(schema_name(r->btf, inner), "who");
 
 			if (who && offset)
-				return schema_bad(r, "%s: 'struct who' must come first in the key", name);
+				return schema_bad(r, "%s: 'struct who' must come first in the key",
+						  name);
 			if (!who && (strcmp(name, "group") || !r->table->has_who))
-				return schema_bad(r, "%s: a structure in a key is 'struct who who' or, after that, 'group'",
-					   name);
+				return schema_bad(r,
+						  "%s: a structure in a key is 'struct who who' "
+						  "or, after that, 'group'",
+						  name);
 			r->table->has_who |= who;
 			err = read_key_members(r, inner, offset, end, !who);
 			if (!err && *end != offset + inner->size)
-				return schema_bad(r, "%s: the structure has a hole at its end; fill it with a member whose name starts with '_'",
-					   name);
+				return schema_bad(r,
+						  "%s: the structure has a hole at its end; fill "
+						  "it with a member whose name starts with '_'",
+						  name);
 			if (!err && who)
 				err = check_who(r, inner);
 			continue;
@@ -235,12 +258,15 @@ int schema_read_key(struct reader *r, __u32 type_id)
 	if (btf_is_int(t) && r->table->max_entries == 1)
 		return 0; /* one row, no label */
 	if (!btf_is_struct(t))
-		return schema_bad(r, "the key must be a struct or an enum: its names are the label names");
+		return schema_bad(
+			r, "the key must be a struct or an enum: its names are the label names");
 	r->table->has_who = !strcmp(schema_name(r->btf, t), "who");
-	if (r->table->has_who && btf_is_typedef(outer) && !strcmp(schema_name(r->btf, outer), "process_t"))
+	if (r->table->has_who && btf_is_typedef(outer) &&
+	    !strcmp(schema_name(r->btf, outer), "process_t"))
 		r->table->level = LEVEL_PROCESS;
 	err = read_key_members(r, t, 0, &end, false);
 	if (!err && end != (__u32)btf__resolve_size(r->btf, type_id))
-		return schema_bad(r, "the key has a hole at its end; fill it with a member whose name starts with '_'");
+		return schema_bad(r, "the key has a hole at its end; fill it with a member whose "
+				     "name starts with '_'");
 	return !err && !strcmp(schema_name(r->btf, t), "who") ? check_who(r, t) : err;
 }

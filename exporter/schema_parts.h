@@ -19,11 +19,13 @@ int schema_bad(struct reader *r, const char *format, ...) __attribute__((format(
 
 /* One more element, zeroed, at the end of an array; NULL without memory. */
 void *schema_grow(void *array, size_t *n, size_t size);
-#define GROW(array, n) ({ \
-	void *_bigger = schema_grow(array, &(n), sizeof(*(array))); \
-	if (_bigger) \
-		(array) = _bigger; \
-	_bigger ? &(array)[(n) - 1] : NULL; })
+#define GROW(array, n)                                                                             \
+	({                                                                                         \
+		void *_bigger = schema_grow(array, &(n), sizeof(*(array)));                        \
+		if (_bigger)                                                                       \
+			(array) = _bigger;                                                         \
+		_bigger ? &(array)[(n)-1] : NULL;                                                  \
+	})
 
 const char *schema_name(const struct btf *btf, const struct btf_type *t);
 

@@ -18,45 +18,54 @@
 #include "version.h"
 
 /* Every family, in one place: name, kind, scale (9: ns shown as seconds), help. */
-#define OWN_FAMILIES(X) \
-	X(BUILD_INFO, "bpf_exporter_build_info", GAUGE, 0, "Always 1; what this exporter was built from.") \
-	X(KERNEL_INFO, "bpf_exporter_kernel_info", GAUGE, 0, \
-	  "Always 1; the kernel, its lockdown mode and its cgroup hierarchy.") \
-	X(SANDBOX, "bpf_exporter_sandbox", GAUGE, 0, \
-	  "1 when this layer confines the exporter, else 0; user is 0 for root.") \
-	X(CAPABILITY, "bpf_exporter_capability_kept", GAUGE, 0, \
-	  "1 for each capability that is still held because polling fails without; usually there is none.") \
-	X(COLLECTOR_UP, "bpf_exporter_collector_up", GAUGE, 0, \
-	  "1 when the collector's programs are attached and its last poll was good, else 0.") \
-	X(COLLECTOR_ERROR, "bpf_exporter_collector_error", GAUGE, 0, \
-	  "1 for each collector that does not run, or not whole, by the reason.") \
-	X(PROGRAM_ATTACHED, "bpf_exporter_program_attached", GAUGE, 0, \
-	  "1 when the program is attached; variant is the shape of its hook on this kernel.") \
-	X(MAP_ENTRIES, "bpf_exporter_map_entries", GAUGE, 0, "Rows in the table at the last poll.") \
-	X(MAP_CAPACITY, "bpf_exporter_map_capacity", GAUGE, 0, "Rows the table has room for.") \
-	X(MAP_MEMORY, "bpf_exporter_map_memory_bytes", GAUGE, 0, "Kernel memory of the table.") \
-	X(OVERFLOW, "bpf_exporter_table_overflow_total", COUNTER, 0, \
-	  "Updates that found the table full and went to a coarser row: totals stay right, attribution suffers.") \
-	X(POLL_DURATION, "bpf_exporter_poll_duration_seconds", HISTOGRAM, 9, \
-	  "Time to read and fold a collector's tables, per poll.") \
-	X(POLLS_MISSED, "bpf_exporter_polls_missed_total", COUNTER, 0, \
-	  "Polls that did not happen because the one before took longer than the interval.") \
-	X(LAST_POLL, "bpf_exporter_last_poll_timestamp_seconds", GAUGE, 9, \
-	  "When the collector was last polled without an error.") \
-	X(SCRAPES, "bpf_exporter_scrapes_total", COUNTER, 0, "HTTP requests, by class of the answer.") \
-	X(SCRAPE_DURATION, "bpf_exporter_scrape_duration_seconds", HISTOGRAM, 9, \
-	  "Time to answer a scrape: render and hand over.") \
-	X(SCRAPE_BYTES, "bpf_exporter_scrape_response_bytes", GAUGE, 0, "Size of the last scrape's body.") \
-	X(SERIES, "bpf_exporter_series", GAUGE, 0, "Series shown, by level.") \
-	X(SERIES_HIDDEN, "bpf_exporter_series_hidden", GAUGE, 0, \
-	  "Series per process beyond --process.max-series, not shown; their groups count them.") \
-	X(TRACKED_PIDS, "bpf_exporter_tracked_pids", GAUGE, 0, "Processes that have rows or series.") \
+#define OWN_FAMILIES(X)                                                                            \
+	X(BUILD_INFO, "bpf_exporter_build_info", GAUGE, 0,                                         \
+	  "Always 1; what this exporter was built from.")                                          \
+	X(KERNEL_INFO, "bpf_exporter_kernel_info", GAUGE, 0,                                       \
+	  "Always 1; the kernel, its lockdown mode and its cgroup hierarchy.")                     \
+	X(SANDBOX, "bpf_exporter_sandbox", GAUGE, 0,                                               \
+	  "1 when this layer confines the exporter, else 0; user is 0 for root.")                  \
+	X(CAPABILITY, "bpf_exporter_capability_kept", GAUGE, 0,                                    \
+	  "1 for each capability that is still held because polling fails without; usually there " \
+	  "is none.")                                                                              \
+	X(COLLECTOR_UP, "bpf_exporter_collector_up", GAUGE, 0,                                     \
+	  "1 when the collector's programs are attached and its last poll was good, else 0.")      \
+	X(COLLECTOR_ERROR, "bpf_exporter_collector_error", GAUGE, 0,                               \
+	  "1 for each collector that does not run, or not whole, by the reason.")                  \
+	X(PROGRAM_ATTACHED, "bpf_exporter_program_attached", GAUGE, 0,                             \
+	  "1 when the program is attached; variant is the shape of its hook on this kernel.")      \
+	X(MAP_ENTRIES, "bpf_exporter_map_entries", GAUGE, 0,                                       \
+	  "Rows in the table at the last poll.")                                                   \
+	X(MAP_CAPACITY, "bpf_exporter_map_capacity", GAUGE, 0, "Rows the table has room for.")     \
+	X(MAP_MEMORY, "bpf_exporter_map_memory_bytes", GAUGE, 0, "Kernel memory of the table.")    \
+	X(OVERFLOW, "bpf_exporter_table_overflow_total", COUNTER, 0,                               \
+	  "Updates that found the table full and went to a coarser row: totals stay right, "       \
+	  "attribution suffers.")                                                                  \
+	X(POLL_DURATION, "bpf_exporter_poll_duration_seconds", HISTOGRAM, 9,                       \
+	  "Time to read and fold a collector's tables, per poll.")                                 \
+	X(POLLS_MISSED, "bpf_exporter_polls_missed_total", COUNTER, 0,                             \
+	  "Polls that did not happen because the one before took longer than the interval.")       \
+	X(LAST_POLL, "bpf_exporter_last_poll_timestamp_seconds", GAUGE, 9,                         \
+	  "When the collector was last polled without an error.")                                  \
+	X(SCRAPES, "bpf_exporter_scrapes_total", COUNTER, 0,                                       \
+	  "HTTP requests, by class of the answer.")                                                \
+	X(SCRAPE_DURATION, "bpf_exporter_scrape_duration_seconds", HISTOGRAM, 9,                   \
+	  "Time to answer a scrape: render and hand over.")                                        \
+	X(SCRAPE_BYTES, "bpf_exporter_scrape_response_bytes", GAUGE, 0,                            \
+	  "Size of the last scrape's body.")                                                       \
+	X(SERIES, "bpf_exporter_series", GAUGE, 0, "Series shown, by level.")                      \
+	X(SERIES_HIDDEN, "bpf_exporter_series_hidden", GAUGE, 0,                                   \
+	  "Series per process beyond --process.max-series, not shown; their groups count them.")   \
+	X(TRACKED_PIDS, "bpf_exporter_tracked_pids", GAUGE, 0,                                     \
+	  "Processes that have rows or series.")                                                   \
 	X(TRACKED_CGROUPS, "bpf_exporter_tracked_cgroups", GAUGE, 0, "Control groups that exist.") \
-	X(ROWS_REAPED, "bpf_exporter_rows_reaped_total", COUNTER, 0, \
-	  "Rows taken out of the tables because their process or group is gone; their counts stay.") \
-	X(CPU, "process_cpu_seconds_total", COUNTER, 9, "CPU time of the exporter, user and system.") \
+	X(ROWS_REAPED, "bpf_exporter_rows_reaped_total", COUNTER, 0,                               \
+	  "Rows taken out of the tables because their process or group is gone; their counts "     \
+	  "stay.")                                                                                 \
+	X(CPU, "process_cpu_seconds_total", COUNTER, 9,                                            \
+	  "CPU time of the exporter, user and system.")                                            \
 	X(RESIDENT, "process_resident_memory_bytes", GAUGE, 0, "Resident memory of the exporter.") \
-	X(OPEN_FDS, "process_open_fds", GAUGE, 0, "Open file descriptors of the exporter.") \
+	X(OPEN_FDS, "process_open_fds", GAUGE, 0, "Open file descriptors of the exporter.")        \
 	X(START_TIME, "process_start_time_seconds", GAUGE, 9, "When the exporter started.")
 
 #define ENUM(id, name, kind, scale, help) ID_##id,
@@ -130,7 +139,8 @@ static void set_known(struct self *self, int id, const char *const *labels, uint
 		set(self, id, labels, value);
 }
 
-static void set_histogram(struct self *self, int id, const char *const *labels, const uint64_t *slots)
+static void set_histogram(struct self *self, int id, const char *const *labels,
+			  const uint64_t *slots)
 {
 	struct series *series = series_of(self, id, labels);
 
@@ -150,7 +160,8 @@ static void read_lockdown(char *out, size_t size)
 	snprintf(out, size, "unknown");
 	if (!file)
 		return;
-	if (fgets(line, sizeof(line), file) && (open = strchr(line, '[')) && (close = strchr(open, ']')))
+	if (fgets(line, sizeof(line), file) && (open = strchr(line, '[')) &&
+	    (close = strchr(open, ']')))
 		snprintf(out, size, "%.*s", (int)(close - open - 1), open + 1);
 	fclose(file);
 }
@@ -181,7 +192,9 @@ static void describe_collector(struct self *self, const struct collector *c, con
 			continue;
 		set(self, ID_PROGRAM_ATTACHED,
 		    LABELS("collector", c->name, "program", bpf_program__name(p->bpf), "variant",
-			   p->is_missing ? "missing" : p->variant ? p->variant : p->hook),
+			   p->is_missing ? "missing"
+			   : p->variant	 ? p->variant
+					 : p->hook),
 		    p->link != NULL);
 	}
 	for (size_t i = 0; i < c->schema.nr_tables && c->state <= COLLECTOR_PARTIAL; i++) {
@@ -189,7 +202,7 @@ static void describe_collector(struct self *self, const struct collector *c, con
 
 		set(self, ID_MAP_CAPACITY, LABELS("map", table->name), table->max_entries);
 		set_known(self, ID_MAP_MEMORY, LABELS("map", table->name),
-		    map_memory(procfs, bpf_map__fd(table->map)));
+			  map_memory(procfs, bpf_map__fd(table->map)));
 	}
 }
 
@@ -206,8 +219,8 @@ void self_describe(struct self *self, const struct collectors *collectors,
 		   libbpf_version_string(), "compiler", __VERSION__),
 	    1);
 	set(self, ID_KERNEL_INFO,
-	    LABELS("release", uname_buffer.release, "machine", uname_buffer.machine, "lockdown", lockdown,
-		   "cgroup_mode", cgroup_mode_names[mounts->mode]),
+	    LABELS("release", uname_buffer.release, "machine", uname_buffer.machine, "lockdown",
+		   lockdown, "cgroup_mode", cgroup_mode_names[mounts->mode]),
 	    1);
 	set(self, ID_START_TIME, NULL, unix_ns());
 	for (size_t i = 0; i < collectors->n; i++)
@@ -220,7 +233,7 @@ void self_sandbox(struct self *self, const struct privilege_report *report)
 		const char *layer;
 		bool on;
 	} layers[] = {
-		{ "capabilities", report->dropped }, { "user", report->uid != 0 },
+		{ "capabilities", report->dropped },	  { "user", report->uid != 0 },
 		{ "no_new_privs", report->no_new_privs }, { "landlock", report->landlock > 0 },
 		{ "seccomp", report->seccomp },
 	};
@@ -229,7 +242,8 @@ void self_sandbox(struct self *self, const struct privilege_report *report)
 		set(self, ID_SANDBOX, LABELS("layer", layers[i].layer), layers[i].on);
 	for (int i = 0; i < 64; i++)
 		if (report->kept >> i & 1 && privilege_capability_name(i))
-			set(self, ID_CAPABILITY, LABELS("capability", privilege_capability_name(i)), 1);
+			set(self, ID_CAPABILITY, LABELS("capability", privilege_capability_name(i)),
+			    1);
 }
 
 /* ---- each poll ---- */
@@ -248,12 +262,14 @@ static void update_collectors(struct self *self, const struct poller *poller)
 		if (c->state != COLLECTOR_OFF)
 			set(self, ID_COLLECTOR_UP, LABELS("collector", c->name), up);
 		if (c->error)
-			set(self, ID_COLLECTOR_ERROR, LABELS("collector", c->name, "reason", c->error), 1);
+			set(self, ID_COLLECTOR_ERROR,
+			    LABELS("collector", c->name, "reason", c->error), 1);
 	}
 	for (size_t i = 0; i < poller->nr_polled; i++) {
 		const struct polled_collector *p = &poller->polled[i];
 
-		set_histogram(self, ID_POLL_DURATION, LABELS("collector", p->collector->name), p->slots);
+		set_histogram(self, ID_POLL_DURATION, LABELS("collector", p->collector->name),
+			      p->slots);
 		set(self, ID_LAST_POLL, LABELS("collector", p->collector->name), p->last_unix_ns);
 	}
 	for (size_t i = 0; i < poller->nr_tables; i++) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* self: the exporter's own metrics, bpf_exporter_* and process_*, written into the same families. */
+/* self: the exporter's own metrics, bpf_exporter_* and process_*, written into the same families.
+ */
 #pragma once
 
 #include <stddef.h>

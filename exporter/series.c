@@ -89,8 +89,8 @@ struct family *families_find(struct families *families, const char *name)
 {
 	size_t at = place_of(families, name);
 
-	return at < families->n && !strcmp(families->sorted[at]->name, name) ? families->sorted[at] :
-									       NULL;
+	return at < families->n && !strcmp(families->sorted[at]->name, name) ? families->sorted[at]
+									     : NULL;
 }
 
 struct family *families_add(struct families *families, const char *name, const char *help,
@@ -165,7 +165,8 @@ static size_t series_text(const struct family *family, const char *labels, size_
 		} else if (histogram) {
 			suffix = i == HIST_CLASSIC + 1 ? "_sum" : "_count";
 		}
-		line_len = line_text(text ? text + used : NULL, family->name, suffix, labels, len, le);
+		line_len =
+			line_text(text ? text + used : NULL, family->name, suffix, labels, len, le);
 		if (text)
 			lines[i] = (struct prefix){ text + used, line_len };
 		used += line_len;
@@ -273,7 +274,8 @@ void family_remove(struct families *families, struct family *family, struct seri
 		*families->last_grave = grave;
 		families->last_grave = &grave->next;
 	}
-	series->index = SERIES_REMOVED; /* leaves the list at the next publishing, with all others */
+	series->index =
+		SERIES_REMOVED; /* leaves the list at the next publishing, with all others */
 	family->nr_removed++;
 }
 
@@ -333,12 +335,14 @@ static struct series **largest(const struct family *family)
 
 static size_t shown(const struct family *family, size_t max_process_series)
 {
-	if (family->level == LEVEL_PROCESS && !family->own && family->nr_series > max_process_series)
+	if (family->level == LEVEL_PROCESS && !family->own &&
+	    family->nr_series > max_process_series)
 		return max_process_series;
 	return family->nr_series;
 }
 
-static int fill(struct snapshot *snapshot, struct snapshot_family *out, struct family *family, size_t n)
+static int fill(struct snapshot *snapshot, struct snapshot_family *out, struct family *family,
+		size_t n)
 {
 	struct series **from = family->series;
 
@@ -368,7 +372,8 @@ static int fill(struct snapshot *snapshot, struct snapshot_family *out, struct f
 }
 
 int families_publish(struct families *families, struct snapshot_store *store,
-		     size_t max_process_series, const struct snapshot_check *checks, size_t nr_checks)
+		     size_t max_process_series, const struct snapshot_check *checks,
+		     size_t nr_checks)
 {
 	size_t samples = 0, histograms = 0;
 	struct snapshot *snapshot;
@@ -401,7 +406,8 @@ int families_publish(struct families *families, struct snapshot_store *store,
 	return 0;
 }
 
-void families_each(struct families *families, void (*each)(struct family *family, void *arg), void *arg)
+void families_each(struct families *families, void (*each)(struct family *family, void *arg),
+		   void *arg)
 {
 	for (size_t i = 0; i < families->n; i++)
 		each(families->sorted[i], arg);

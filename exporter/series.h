@@ -28,8 +28,8 @@ struct series {
 	struct process *process; /* borrowed; NULL but at process level */
 	uint32_t hash;
 	uint32_t labels_len;
-	uint32_t rows;	/* rows that add to it: it must stay while there are any */
-	uint32_t index; /* in the family's list; SERIES_REMOVED */
+	uint32_t rows;	       /* rows that add to it: it must stay while there are any */
+	uint32_t index;	       /* in the family's list; SERIES_REMOVED */
 	struct prefix lines[]; /* 1, or HIST_CLASSIC + 3, and behind them their texts */
 };
 
@@ -40,7 +40,7 @@ struct family {
 	enum metric_kind kind;
 	unsigned int scale;
 	enum level level;
-	bool own; /* of the exporter itself: bpf_exporter_*, process_* */
+	bool own;		/* of the exporter itself: bpf_exporter_*, process_* */
 	struct series **series; /* in the order of birth */
 	size_t nr_series, size, nr_removed;
 	struct series **slots;
@@ -58,12 +58,13 @@ struct family *families_add(struct families *families, const char *name, const c
 			    enum metric_kind kind, unsigned int scale, enum level level);
 struct family *families_find(struct families *families, const char *name);
 
-/* The series with these labels (`a="x",b="y"`, escaped; "" for none), made when absent with value 0.
- * NULL with errno ENOMEM. */
+/* The series with these labels (`a="x",b="y"`, escaped; "" for none), made when absent with value
+ * 0. NULL with errno ENOMEM. */
 struct series *family_series(struct family *family, const char *labels, size_t len);
 /* The labels a series was made with; not NUL-terminated. */
 const char *series_labels(const struct series *series);
-/* Removes a series: it is not to be touched any more. Its text is freed when no snapshot shows it. */
+/* Removes a series: it is not to be touched any more. Its text is freed when no snapshot shows it.
+ */
 void family_remove(struct families *families, struct family *family, struct series *series);
 
 /*
@@ -72,7 +73,8 @@ void family_remove(struct families *families, struct family *family, struct seri
  * snapshot stays then.
  */
 int families_publish(struct families *families, struct snapshot_store *store,
-		     size_t max_process_series, const struct snapshot_check *checks, size_t nr_checks);
+		     size_t max_process_series, const struct snapshot_check *checks,
+		     size_t nr_checks);
 
 /* Calls `each` for every family, by name. */
 void families_each(struct families *families, void (*each)(struct family *family, void *arg),

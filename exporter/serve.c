@@ -209,7 +209,8 @@ int serve_run(struct serve *serve)
 		listener->daemon = start_daemon(listener, fd);
 		if (!listener->daemon) {
 			err = errno ? -errno : -ENOMEM;
-			log_error("cannot serve on port %u: libmicrohttpd: %s", listener->port, strerror(-err));
+			log_error("cannot serve on port %u: libmicrohttpd: %s", listener->port,
+				  strerror(-err));
 			return err;
 		}
 	}

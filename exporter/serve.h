@@ -24,8 +24,8 @@ struct serve_config {
 	const char *telemetry_path;
 	const char *version;
 	struct snapshot_store *store;
-	/* When set (--ebpf-probe-interval=0): called before each scrape, returns once a newer snapshot is
-	 * published or could not be had. Runs in the HTTP thread. */
+	/* When set (--ebpf-probe-interval=0): called before each scrape, returns once a newer
+	 * snapshot is published or could not be had. Runs in the HTTP thread. */
 	void (*before_scrape)(void *arg);
 	void *arg;
 	uint64_t stale_after_ns; /* a snapshot older than this makes /health say so; 0: never */
@@ -47,9 +47,10 @@ struct serve_stats {
 const char *serve_bad_address(const char *address);
 
 /*
- * Opens a socket per address. Nobody is answered yet, clients queue: serve_run() starts the threads,
- * which is for after privileges were dropped, as a thread keeps those it began with. Returns NULL with errno set, after logging one line
- * that names the address and the reason (not an address, no such host, in use, not permitted).
+ * Opens a socket per address. Nobody is answered yet, clients queue: serve_run() starts the
+ * threads, which is for after privileges were dropped, as a thread keeps those it began with.
+ * Returns NULL with errno set, after logging one line that names the address and the reason (not an
+ * address, no such host, in use, not permitted).
  */
 struct serve *serve_open(const struct serve_config *config);
 /* Starts serving. Returns 0, or -errno after one line. */

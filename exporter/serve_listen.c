@@ -90,7 +90,8 @@ static int resolve(const char *address, const struct target *target,
 
 		if (*address == '[')
 			return bad_address(address, "no IPv6 address between the brackets");
-		log_error("cannot listen on \"%s\": no address for host \"%s\": %s; choose an IP address "
+		log_error("cannot listen on \"%s\": no address for host \"%s\": %s; choose an IP "
+			  "address "
 			  "of this machine or a name it knows for --web.listen-address",
 			  address, target->host, why);
 		return -EADDRNOTAVAIL;

@@ -106,7 +106,8 @@ static void add_privileges(struct buffer *out, const struct privilege_report *re
 	if (report->dropped) {
 		buffer_printf(out, "[");
 		for (int i = 0; i < 64; i++) {
-			const char *name = report->kept >> i & 1 ? privilege_capability_name(i) : NULL;
+			const char *name =
+				report->kept >> i & 1 ? privilege_capability_name(i) : NULL;
 
 			if (name)
 				buffer_printf(out, "%s\"%s\"", first ? "" : ",", name);
