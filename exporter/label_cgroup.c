@@ -27,7 +27,8 @@ struct groups {
 	size_t nr_cgroups, size;
 	struct group *by_labels[1024];
 	struct group *removed, *unknown, *overflow;
-	uint32_t walk, last_look;
+	uint32_t walk;
+	bool looked;		 /* an id was missed and looked for in this poll */
 	const uint64_t *changes; /* see groups_follow() */
 	uint64_t walked_changes; /* how many there were when the last walk began */
 	uint64_t now_ns;	 /* of this walk */
@@ -234,18 +235,22 @@ int groups_walk(struct groups *groups, uint64_t now_ns)
 /*
  * An id that the last walk did not meet: a cgroup made since, or one that is gone, whose id may
  * come back many times. So one more walk if the tree changed since, or, where nobody counts the
- * changes, if there was none for this reason since the last regular one. (File handles would tell
- * as well, but ask for CAP_DAC_READ_SEARCH, with which the exporter could read every file of the
- * node.)
+ * changes, one a poll. (File handles would tell as well, but ask for CAP_DAC_READ_SEARCH, with
+ * which the exporter could read every file of the node.)
  */
 static struct cgroup *look_up(struct groups *groups, uint64_t id)
 {
-	bool again = groups->changes ? changes_now(groups) != groups->walked_changes
-				     : groups->last_look != groups->walk;
+	bool again =
+		groups->changes ? changes_now(groups) != groups->walked_changes : !groups->looked;
 
 	if (again && groups_walk(groups, groups->now_ns) >= 0)
-		groups->last_look = groups->walk;
+		groups->looked = true;
 	return *find(groups, id);
+}
+
+void groups_new_poll(struct groups *groups)
+{
+	groups->looked = false;
 }
 
 /* ---- the rest ---- */

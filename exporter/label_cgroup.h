@@ -47,6 +47,9 @@ typedef void groups_listener(uint64_t id, bool is_pod, bool added, void *arg);
 struct groups *groups_new(const struct cgroup_mounts *mounts, groups_listener *listener, void *arg);
 void groups_free(struct groups *groups);
 
+/* A poll begins: where nobody counts the changes, an unknown id may cost one more walk. */
+void groups_new_poll(struct groups *groups);
+
 /* Where the number of changes of the tree is counted (bpf/cgroups.bpf.c), for groups_find(); NULL:
  * nobody counts. */
 void groups_follow(struct groups *groups, const uint64_t *changes);

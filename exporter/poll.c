@@ -301,6 +301,7 @@ static bool follow_cgroups(struct poller *poller, uint64_t now_ns)
 	const uint64_t *counter = poller->collectors->cgroup_changes;
 	uint64_t changes = counter ? __atomic_load_n(counter, __ATOMIC_RELAXED) : 0;
 
+	groups_new_poll(poller->groups);
 	if (poller->walked_ns &&
 	    (counter ? changes == poller->changes : now_ns - poller->walked_ns < WALK_NS))
 		return false;

@@ -195,7 +195,7 @@ static void test_come_and_go(void **state)
 	struct tree *tree = *state;
 	uint64_t a = make(tree, "/a.service"), b = make(tree, "/a.service/b"), pod;
 
-	assert_group(tree, a, "cgroup=\"(removed)\""); /* before the first walk nobody is known */
+	assert_group(tree, a, "unit=\"a.service\""); /* an unknown id is looked for */
 	assert_group(tree, 0, "cgroup=\"(overflow)\"");
 	assert_int_equal(groups_walk(tree->groups, 1), 3);
 	assert_group(tree, a, "unit=\"a.service\"");
