@@ -90,6 +90,14 @@ pids="$old $a1 $a2 $threads $neighbour"
 for pid in $pids; do
 	wait_until 20 switched "$pid" 25 || not_ok "process $pid gets to work" "$(grep ctxt "/proc/$pid/status")"
 done
+# whom the scheduler picks next is its own affair: long enough that each kind of neighbour was
+in_a="cgroup=\"$group_a\""
+preempted_by() {
+	[ "$(value ebpf_cgroup_preemptions_total "$in_a" "by=\"$1\"")" -gt 0 ]
+}
+for by in self pod system; do
+	wait_until 20 preempted_by "$by"
+done
 # shellcheck disable=SC2086
 kill -STOP $pids
 wait_until 10 stopped || not_ok "all are stopped" "they are not"
@@ -128,7 +136,6 @@ same "a process of two threads is one series" \
 growth() {
 	minus "$(of "$tap_tmp/last" "$@")" "$(of "$tap_tmp/first" "$@")"
 }
-in_a="cgroup=\"$group_a\""
 same "seconds waited: the group = its processes" "$(growth ebpf_cgroup_runqueue_wait_seconds_total "$in_a")" \
 	"$(growth ebpf_runqueue_wait_seconds_total "$in_a")"
 for kind in voluntary involuntary; do
