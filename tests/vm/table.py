@@ -29,7 +29,7 @@ class Cell:
             self.status, self.seconds, text = 125, 0, ""
         test = ""
         for line in text.replace("\r", "").splitlines():
-            self.take(line, test)
+            self.take(line.rstrip(), test)
             if line.startswith("# begin "):
                 test = line.split()[2]
 
