@@ -117,6 +117,16 @@ struct histogram {
 	ADD((histogram).slot[histogram_slot(_ns)], 1); \
 	ADD((histogram).sum, _ns); })
 
+/*
+ * COLLECTOR(ON, MEDIUM): whether this object runs unless a flag says otherwise, and how often its hooks
+ * fire on a busy node (RARE: some a minute, MEDIUM: up to 100,000/s, HOT: above). Without: ON, MEDIUM.
+ */
+enum { COLLECTOR_OFF, COLLECTOR_ON };
+enum { RATE_RARE, RATE_MEDIUM, RATE_HOT };
+#define COLLECTOR(state, rate) \
+	const volatile __u8 collector_on = COLLECTOR_##state; \
+	const volatile __u8 collector_rate = RATE_##rate
+
 char LICENSE[] SEC("license") = "GPL";
 
 #pragma clang diagnostic error "-Wpadded" /* a hole in a key would split its row */

@@ -7,8 +7,9 @@
 live_begin "$@"
 
 exporter_start
-for group in tcp sched process disk oom; do
-	cgroup_new $group
+for truth in "$(dirname "$0")"/truth/*.py; do
+	group=${truth##*/}
+	cgroup_new "${group%.py}"
 done
 if [ -e "${live_roots[0]}/$live_cgroup/oom/memory.max" ]; then
 	echo 30M >"${live_roots[0]}/$live_cgroup/oom/memory.max"
