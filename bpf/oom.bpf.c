@@ -6,6 +6,8 @@
  */
 #include "who.bpf.h"
 
+COLLECTOR(ON, RARE);
+
 struct oom {
 	RARE_COUNTER(kills, "Processes killed because memory ran out: the group's limit or the node's. The victim "
 		     "is counted, not who asked for the memory.");

@@ -9,6 +9,8 @@
  */
 #include "who.bpf.h"
 
+COLLECTOR(ON, HOT);
+
 /*
  * How far a task's numbers are counted: by the switch hook for groups, by the iterator for processes.
  * Each writes its own only, so that they may meet on one task.

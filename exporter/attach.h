@@ -29,12 +29,17 @@ struct program {
 	bool is_missing;  /* this kernel has no such hook */
 };
 
+/* How often a collector's hooks fire on a busy node: COLLECTOR() in bpf/metrics.bpf.h. */
+enum event_rate { RATE_RARE, RATE_MEDIUM, RATE_HOT };
+extern const char *const event_rate_names[];
+
 struct collector {
 	char *name;
 	char *source; /* the file, NULL when built in */
 	struct bpf_object *object;
 	struct schema schema;
-	bool enabled;
+	bool enabled; /* by its object's own default, or by a flag */
+	enum event_rate rate;
 	enum collector_state state;
 	const char *error; /* for bpf_exporter_collector_error: "lockdown", "verifier", ...; NULL:
 			      none */

@@ -107,7 +107,7 @@ static ssize_t variable_offset(const struct bpf_object *object, const char *sect
 			       const char *name, size_t size)
 {
 	const struct btf *btf = bpf_object__btf(object);
-	int id = btf__find_by_name_kind(btf, section, BTF_KIND_DATASEC);
+	int id = btf ? btf__find_by_name_kind(btf, section, BTF_KIND_DATASEC) : -ENOENT;
 	const struct btf_type *t = id > 0 ? btf__type_by_id(btf, id) : NULL;
 
 	for (int i = 0; t && i < btf_vlen(t); i++) {
@@ -120,8 +120,7 @@ static ssize_t variable_offset(const struct bpf_object *object, const char *sect
 	return -1;
 }
 
-/* A constant, to be set before load. */
-static void *constant(const struct bpf_object *object, const char *name, size_t size)
+void *maps_constant(const struct bpf_object *object, const char *name, size_t size)
 {
 	ssize_t offset = variable_offset(object, ".rodata", name, size);
 	struct bpf_map *map = section_map(object, ".rodata");
@@ -158,10 +157,10 @@ static void map_bss(struct collector *c)
 
 void maps_tell_facts(struct collector *c, const struct node_facts *facts)
 {
-	bool *v1 = constant(c->object, "node_cgroup_v1", sizeof(*v1));
-	uint64_t *start = constant(c->object, "node_start_ns", sizeof(*start));
-	uint32_t *shards = constant(c->object, "node_shards", sizeof(*shards));
-	bool *per_cpu = constant(c->object, "node_shard_per_cpu", sizeof(*per_cpu));
+	bool *v1 = maps_constant(c->object, "node_cgroup_v1", sizeof(*v1));
+	uint64_t *start = maps_constant(c->object, "node_start_ns", sizeof(*start));
+	uint32_t *shards = maps_constant(c->object, "node_shards", sizeof(*shards));
+	bool *per_cpu = maps_constant(c->object, "node_shard_per_cpu", sizeof(*per_cpu));
 
 	if (v1)
 		*v1 = facts->cgroup_v1;

@@ -15,6 +15,9 @@ struct shared_map {
 /* Before load: maps that this kernel cannot make stay away (`storage`: it has local storage), maps
  * that exist already are used. */
 int maps_prepare(struct collectors *collectors, struct collector *c, bool storage);
+/* Before load: a constant of the object (`const volatile` in its source), writable; NULL when it has
+ * none of that name and size. */
+void *maps_constant(const struct bpf_object *object, const char *name, size_t size);
 /* Before load: sets the programs' constants. */
 void maps_tell_facts(struct collector *c, const struct node_facts *facts);
 /* After load: offers the object's shared maps to the others. */

@@ -10,12 +10,13 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
-#include "attach.h"
+#include "attach_parts.h"
 #include "embedded.h"
 #include "log.h"
 #include "object.h"
 
 const char *const collector_state_names[] = { "up", "partial", "down", "off" };
+const char *const event_rate_names[] = { "rare", "medium", "hot" };
 
 bool collector_is_helper(const struct collector *collector)
 {
@@ -28,6 +29,16 @@ static struct collector *find(const struct collectors *collectors, const char *n
 		if (!strcmp(collectors->list[i].name, name))
 			return &collectors->list[i];
 	return NULL;
+}
+
+/* What COLLECTOR() in the object's source says; without it a collector is on. */
+static void read_defaults(struct collector *c)
+{
+	const uint8_t *on = maps_constant(c->object, "collector_on", sizeof(*on));
+	const uint8_t *rate = maps_constant(c->object, "collector_rate", sizeof(*rate));
+
+	c->enabled = !on || *on;
+	c->rate = rate && *rate <= RATE_HOT ? *rate : RATE_MEDIUM;
 }
 
 /* Takes an object in under a name. Returns 0, or -errno after one line. */
@@ -47,12 +58,12 @@ static int add(struct collectors *collectors, const char *name, const char *sour
 	c = &bigger[collectors->n];
 	*c = (struct collector){ .name = strdup(name),
 				 .source = source ? strdup(source) : NULL,
-				 .object = object,
-				 .enabled = true };
+				 .object = object };
 	if (!c->name || (source && !c->source)) {
 		bpf_object__close(object);
 		return -ENOMEM;
 	}
+	read_defaults(c);
 	err = schema_read(&c->schema, object, collectors->kernel, c->reason, sizeof(c->reason));
 	if (err)
 		log_error("%s: %s", source ? source : name, c->reason);

@@ -7,6 +7,7 @@
 
 #include <bpf/libbpf.h>
 
+#include "histogram.h"
 #include "label.h"
 #include "log.h"
 
@@ -15,6 +16,8 @@ static const char *const kind_names[] = { "counter", "gauge", "histogram" };
 struct listing {
 	FILE *out;
 	bool markdown;
+	size_t process_max_series;
+	const struct collector *collector;
 };
 
 /* The labels of a family as its series have them; a group's are one of `cgroup` and `unit`. */
@@ -54,19 +57,53 @@ static void print_labels(FILE *out, const struct table *table, const struct metr
 		fputc('}', out);
 }
 
+/* How many rows with labels of their own a table can have: its room, or what its enums can name. */
+static size_t most_rows(const struct table *table)
+{
+	size_t named = 1;
+
+	for (size_t i = 0; i < table->nr_labels; i++) {
+		if (table->labels[i].kind != &label_kind_enum)
+			return table->max_entries;
+		named *= table->labels[i].names.n;
+		if (named > table->max_entries)
+			return table->max_entries;
+	}
+	return named;
+}
+
+static size_t most_series(const struct listing *listing, const struct table *table,
+			  const struct metric *metric, enum level level)
+{
+	size_t rows = most_rows(table), cells = 0;
+
+	for (size_t i = 0; i < table->nr_cells; i++)
+		cells += table->cells[i].metric == metric;
+	if (metric->kind == METRIC_HISTOGRAM)
+		cells = HIST_CLASSIC + 3; /* +Inf, _sum, _count */
+	rows *= cells;
+	return level == LEVEL_PROCESS && rows > listing->process_max_series
+		       ? listing->process_max_series
+		       : rows;
+}
+
 static void print_family(const struct table *table, const struct metric *metric, const char *name,
 			 enum level level, void *arg)
 {
 	struct listing *listing = arg;
+	size_t most = most_series(listing, table, metric, level);
 
 	if (listing->markdown) {
 		fprintf(listing->out, "| `%s", name);
 		print_labels(listing->out, table, metric, level);
-		fprintf(listing->out, "` | %s | %s |\n", kind_names[metric->kind], metric->help);
+		fprintf(listing->out, "` | %s | %zu | %s |\n", kind_names[metric->kind], most,
+			metric->help);
 	} else {
 		fprintf(listing->out, "%s %s", kind_names[metric->kind], name);
 		print_labels(listing->out, table, metric, level);
-		fprintf(listing->out, "  %s\n", metric->help);
+		fprintf(listing->out, "  [%s, %s rate, at most %zu series]  %s\n",
+			listing->collector->enabled ? "on" : "off",
+			event_rate_names[listing->collector->rate], most, metric->help);
 	}
 }
 
@@ -78,15 +115,23 @@ static void print_own(struct family *family, void *arg)
 		family->name, kind_names[family->kind], family->help);
 }
 
-static void heading(struct listing *listing, const char *name, bool first)
+static void heading(const struct listing *listing, bool first)
 {
+	const struct collector *c = listing->collector;
+
 	if (!first)
 		fputc('\n', listing->out);
-	if (listing->markdown)
-		fprintf(listing->out, "**%s**\n\n| metric | type | what it says |\n|---|---|---|\n",
-			name);
+	if (!listing->markdown)
+		fprintf(listing->out, "# %s\n", c ? c->name : "the exporter itself");
+	else if (c)
+		fprintf(listing->out,
+			"**%s** (%s, %s rate)\n\n| metric | type | most series | what it says |\n"
+			"|---|---|---|---|\n",
+			c->name, c->enabled ? "on" : "off", event_rate_names[c->rate]);
 	else
-		fprintf(listing->out, "# %s\n", name);
+		fprintf(listing->out,
+			"**the exporter itself**\n\n| metric | type | what it says |\n"
+			"|---|---|---|\n");
 }
 
 static void list(struct listing *listing, const struct collectors *collectors, struct families *own)
@@ -98,13 +143,15 @@ static void list(struct listing *listing, const struct collectors *collectors, s
 
 		if (collector_is_helper(c))
 			continue;
-		heading(listing, c->name, first);
+		listing->collector = c;
+		heading(listing, first);
 		first = false;
 		for (size_t k = 0; k < c->schema.nr_tables; k++)
 			schema_families(&c->schema.tables[k], print_family, listing);
 	}
 	if (own) {
-		heading(listing, "the exporter itself", first);
+		listing->collector = NULL;
+		heading(listing, first);
 		families_each(own, print_own, listing);
 	}
 }
@@ -165,16 +212,20 @@ int list_duplicates(const struct collectors *collectors)
 	return d.failed ? -ENOMEM : d.twice ? -EEXIST : 0;
 }
 
-void list_text(FILE *out, const struct collectors *collectors, struct families *own)
+void list_text(FILE *out, const struct collectors *collectors, struct families *own,
+	       size_t process_max_series)
 {
-	struct listing listing = { out, false };
+	struct listing listing = { .out = out, .process_max_series = process_max_series };
 
 	list(&listing, collectors, own);
 }
 
-void list_markdown(FILE *out, const struct collectors *collectors, struct families *own)
+void list_markdown(FILE *out, const struct collectors *collectors, struct families *own,
+		   size_t process_max_series)
 {
-	struct listing listing = { out, true };
+	struct listing listing = { .out = out,
+				   .markdown = true,
+				   .process_max_series = process_max_series };
 
 	list(&listing, collectors, own);
 }

@@ -429,9 +429,9 @@ static int run_list(struct exporter *x)
 	if (err)
 		return err;
 	if (x->options.action == ACTION_LIST_MARKDOWN)
-		list_markdown(stdout, &x->collectors, own);
+		list_markdown(stdout, &x->collectors, own, x->options.process_max_series);
 	else
-		list_text(stdout, &x->collectors, own);
+		list_text(stdout, &x->collectors, own, x->options.process_max_series);
 	return 0;
 }
 

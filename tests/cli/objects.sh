@@ -91,7 +91,7 @@ C
 others="msg=\"$tap_tmp/f/mine.bpf.o: could be written by others than root; .*: chown root it and its folder, and chmod go-w both\""
 if [ "$(id -u)" = 0 ]; then
 	check "a collector of root's own is taken" bash -c '"$0" --list --collector.dir="$1" |
-		grep -q "^counter ebpf_node_mine_runs_total{a}  Runs.$"' "$BPF_EXPORTER" "$tap_tmp/f"
+		grep -qF "counter ebpf_node_mine_runs_total{a}  [on, medium rate, at most 8 series]  Runs."' "$BPF_EXPORTER" "$tap_tmp/f"
 	chown 65534 "$tap_tmp/f/mine.bpf.o"
 	folder "a file of another user" "$others"
 	chown 0 "$tap_tmp/f/mine.bpf.o"
@@ -120,6 +120,62 @@ if [ "$(id -u)" = 0 ]; then
 	chmod 755 "$d"
 else
 	skip "files and folders of others" "needs root to make them"
+fi
+
+# ---- what is on, how hot it is, how many series it can make ----
+
+# listed WHAT LINE [FLAG...]: --list of the object of stdin, named `load`, has that line
+listed() {
+	local what=$1 line=$2
+	shift 2
+	rm -f "$tap_tmp"/l/*
+	mkdir -p "$tap_tmp/l"
+	compile load "$tap_tmp/l"
+	check "$what" bash -c '"$0" --list --collector.dir="$1" "${@:3}" | grep -F "ebpf_" | grep -F load_ | tee /dev/stderr |
+		grep -qxF "$2"' "$BPF_EXPORTER" "$tap_tmp/l" "$line" "$@"
+}
+if [ "$(id -u)" = 0 ]; then
+	hot='#include "who.bpf.h"
+		COLLECTOR(OFF, HOT);'
+	off="$hot"'
+		struct load_key { __u32 a; };
+		struct load { COUNTER(runs, "Runs."); };
+		TABLE(HASH, node_load, struct load_key, struct load, 8);'
+	listed "COLLECTOR(OFF, HOT): off and hot" \
+		"counter ebpf_node_load_runs_total{a}  [off, hot rate, at most 8 series]  Runs." <<<"$off"
+	listed "... until a flag says otherwise" \
+		"counter ebpf_node_load_runs_total{a}  [on, hot rate, at most 8 series]  Runs." \
+		--collector.load <<<"$off"
+	listed "an enum bounds the series by its names" \
+		"counter ebpf_node_load_runs_total{way}  [off, hot rate, at most 2 series]  Runs." <<-C
+		$hot
+		enum way { WAY_IN, WAY_OUT };
+		struct load { COUNTER(runs, "Runs."); };
+		TABLE(PERCPU_ARRAY, node_load, enum way, struct load, 8);
+	C
+	listed "a histogram has a line per bound, its sum and its count" \
+		"histogram ebpf_node_load_took_seconds{way}  [off, hot rate, at most 32 series]  Took." <<-C
+		$hot
+		enum way { WAY_IN, WAY_OUT };
+		struct load { HISTOGRAM(took_ns, "Took."); };
+		TABLE(HASH, node_load, enum way, struct load, 8);
+	C
+	listed "a split counter has a line per value" \
+		"counter ebpf_cgroup_load_runs_total{cgroup,unit,kind}  [off, hot rate, at most 24 series]  Runs." <<-C
+		$hot
+		struct kind { counter_t a, b, c; };
+		struct load { COUNTER_BY(kind, runs, "Runs."); };
+		TABLE(HASH, cgroup_load, cgroup_id_t, struct load, 8);
+	C
+	listed "processes are bounded by --process.max-series" \
+		"counter ebpf_load_runs_total{pid,comm,cgroup,unit}  [off, hot rate, at most 3 series]  Runs." \
+		--process.max-series=3 <<-C
+		$hot
+		struct load { COUNTER(runs, "Runs."); };
+		TABLE(HASH, load, struct who, struct load, 8);
+	C
+else
+	skip "what --list says of an object" "needs root: the folder must be root's"
 fi
 
 # ---- declarations ----
