@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs with apt what is missing to build (deps.sh build) or to test (deps.sh check); with a second
-# word, `list`, only says what that is.
+# Installs with apt what is missing to build (deps.sh build), to test (deps.sh check), or of the packages
+# that are named (deps.sh need PACKAGE...); `deps.sh build list`, or check, only says what that is.
 # Asks dpkg first: a machine that has everything is not touched and needs no network.
 set -eu
 # curl is for the line that `make run` prints
@@ -16,8 +16,13 @@ esac
 case "${1:-}" in
 build) wanted=$build ;;
 check) wanted=$check ;;
+need)
+	shift
+	wanted=$*
+	set -- need
+	;;
 *)
-	echo "usage: deps.sh build|check [list]" >&2
+	echo "usage: deps.sh build|check [list] | need PACKAGE..." >&2
 	exit 2
 	;;
 esac

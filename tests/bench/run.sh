@@ -3,7 +3,7 @@
 # what it needs first. Exit status 0 unless something could not be measured: a budget that is missed
 # is a finding, not a failure. Takes three to four minutes; the machine should have nothing else to do.
 #
-#   tests/bench/run.sh [programs|userspace|start|serve...]   only these parts
+#   tests/bench/run.sh [programs|userspace|start|serve|load...]   only these parts
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 bench=build/bench
@@ -60,6 +60,10 @@ serve() {
 	"$bench/daemon" build/bpf_exporter serve "$bench"
 }
 
+load() {
+	"$bench/load" build/bpf_exporter
+}
+
 size_row() {
 	local bytes verdict=pass
 	strip -o "$folder/stripped" build/bpf_exporter && bytes=$(stat -c %s "$folder/stripped") || return 1
@@ -67,7 +71,7 @@ size_row() {
 	printf 'stripped binary\t2 MB\t%s\t%s\n' "$verdict" "$(awk -v n="$bytes" 'BEGIN { printf "%.2f MB", n / 1e6 }')"
 }
 
-for name in "${@:-programs userspace start serve}"; do
+for name in "${@:-programs userspace start serve load}"; do
 	for each in $name; do
 		part "$each" "$each"
 	done
