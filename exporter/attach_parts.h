@@ -1,8 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* attach_parts: what attach.c asks of attach_maps.c, in this order. All return 0 or -errno. */
+/* attach_parts: what attach.c asks of attach_hook.c and attach_maps.c, in this order. */
 #pragma once
 
 #include "attach.h"
+
+/* Before any object is opened: libbpf need not look for hooks itself. Returns 0 or -errno. */
+int hooks_register(void);
+/* What hooks are looked up in while objects are loaded; NULL when that is over. */
+void hooks_loading(const struct kernel_btf *kernel);
+/* Is there what the program attaches to? A missing hook would sink the whole object (ESRCH at
+ * load), so its program is switched off before. */
+void hook_look(struct program *program, const struct kernel_btf *kernel);
+/* NULL with errno. */
+struct bpf_link *hook_attach(const struct program *program);
 
 /* One map that several objects declare (bpf/metrics.bpf.h): made by the first, handed to the
  * others. */
@@ -12,8 +22,8 @@ struct shared_map {
 	uint32_t type, key_size, value_size;
 };
 
-/* Before load: maps that this kernel cannot make stay away (`storage`: it has local storage), maps
- * that exist already are used. */
+/* The maps; all return 0 or -errno. Before load: maps that this kernel cannot make stay away
+ * (`storage`: it has local storage), maps that exist already are used. */
 int maps_prepare(struct collectors *collectors, struct collector *c, bool storage);
 /* Before load: a constant of the object (`const volatile` in its source), writable; NULL when it has
  * none of that name and size. */
