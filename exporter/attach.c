@@ -121,6 +121,8 @@ static int load(struct collectors *collectors, struct collector *c, const struct
 	err = maps_reserve_rows(c);
 	if (!err)
 		err = maps_find_variables(collectors, c);
+	if (!err)
+		maps_warm(c);
 	return err ? err : attach(c);
 }
 
@@ -182,6 +184,7 @@ int collectors_load(struct collectors *collectors, const struct node_facts *fact
 		return -ENOENT;
 	}
 	storage = kernel_has_storage(collectors->kernel.types);
+	collectors->maps_grow = maps_grow_safely(collectors->kernel.types);
 	hooks_loading(&collectors->kernel);
 	for (size_t i = 0; i < collectors->n; i++)
 		load_one(collectors, &collectors->list[i], facts, storage);

@@ -59,6 +59,7 @@ struct collectors {
 	struct collector *list;
 	size_t n;
 	struct kernel_btf kernel; /* until collectors_load() ends */
+	bool maps_grow;		  /* see maps_grow_safely() in attach_maps.c */
 	struct shared_map *shared;
 	size_t nr_shared;
 	const uint64_t
