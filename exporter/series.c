@@ -351,9 +351,12 @@ static int fill(struct snapshot *snapshot, struct snapshot_family *out, struct f
 					 .kind = family->kind,
 					 .scale = family->scale,
 					 .nr_samples = n };
-	family->hidden = family->nr_series - n;
-	if (family->hidden && n && !(from = largest(family)))
+	if (n < family->nr_series && n && !(from = largest(family)))
 		return -ENOMEM;
+	if (family->hidden || n < family->nr_series)
+		for (size_t i = 0; i < family->nr_series; i++)
+			from[i]->hidden = i >= n;
+	family->hidden = family->nr_series - n;
 	out->samples = snapshot_samples(snapshot, n);
 	for (size_t i = 0; i < n; i++) {
 		out->samples[i].lines = from[i]->lines;
