@@ -290,7 +290,7 @@ static void pause_loop(const char *what, int *said)
 	const struct timespec pause = { .tv_nsec = 100000000 };
 	int err = errno;
 
-	if (err == EINTR || err == EAGAIN)
+	if (err == EINTR)
 		return;
 	if (err != *said)
 		log_warn("%s: %s; trying again", what, strerror(err));

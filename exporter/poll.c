@@ -17,6 +17,7 @@
 #define SWEEP_NS    (10 * 1000000000ULL) /* how often helpers' iterators look again (owner.bpf.c) */
 #define WALK_NS                                                                                    \
 	(5 * 1000000000ULL) /* how often the cgroup tree is walked when nobody tells of changes */
+#define SAY_NS	      (60 * 1000000000ULL) /* how often the same failure is logged */
 #define MAX_RETRIES   1000 /* of a call that was interrupted or is to be made again */
 #define ENOTSUPP_BPF  524  /* the kernel's own ENOTSUPP, which has no name outside */
 
@@ -348,16 +349,28 @@ static bool follow_cgroups(struct poller *poller, uint64_t now_ns)
 	return true;
 }
 
-static void note(struct polled_collector *p, uint64_t took_ns, int err)
+/* One that comes and goes with each poll is not worth a line each time. */
+static void say(struct polled_collector *p, int err, uint64_t now_ns)
 {
+	if (err == p->said && now_ns - p->said_ns < SAY_NS)
+		return;
+	log_warn("collector %s: this poll failed: %s; its last values stay", p->collector->name,
+		 strerror(-err));
+	p->said = err;
+	p->said_ns = now_ns;
+}
+
+static void note(struct polled_collector *p, uint64_t start_ns, int err)
+{
+	uint64_t now_ns = monotonic_ns(), took_ns = now_ns - start_ns;
+
 	p->last_ns = took_ns;
 	p->slots[HIST_SLOTS] += took_ns;
 	p->slots[histogram_slot(took_ns)]++;
 	if (!err)
 		p->last_unix_ns = unix_ns();
 	if (err && err != p->err)
-		log_warn("collector %s: this poll failed: %s; its last values stay",
-			 p->collector->name, strerror(-err));
+		say(p, err, now_ns);
 	p->err = err;
 }
 
@@ -394,7 +407,7 @@ void poller_run(struct poller *poller, uint64_t now_ns)
 
 			err = err ? err : failed;
 		}
-		note(p, monotonic_ns() - start_ns, err);
+		note(p, start_ns, err);
 	}
 	fold_tick(poller->fold, now_ns, changed);
 }

@@ -31,6 +31,8 @@ struct polled_collector {
 	uint64_t slots[100];   /* histogram.h layout over all polls, then the sum; [99] unused */
 	uint64_t last_unix_ns; /* when the last good poll ended */
 	int err;	       /* of the last poll, 0 when good */
+	int said;	       /* the last one that was logged */
+	uint64_t said_ns;
 };
 
 struct poller {
