@@ -19,6 +19,7 @@ struct polled_table {
 	struct fold_table *fold;
 	int fd;
 	bool no_batch; /* the kernel lacks batches for this type: key by key */
+	bool batches;  /* it has them: they worked before */
 	size_t rows;   /* in the map at the last poll */
 	const uint64_t *lost;
 };
@@ -30,6 +31,8 @@ struct polled_collector {
 	uint64_t slots[100];   /* histogram.h layout over all polls, then the sum; [99] unused */
 	uint64_t last_unix_ns; /* when the last good poll ended */
 	int err;	       /* of the last poll, 0 when good */
+	int said;	       /* the last one that was logged */
+	uint64_t said_ns;
 };
 
 struct poller {
@@ -50,7 +53,7 @@ struct poller {
 
 /*
  * Takes the tables of all collectors that run into `fold`. A collector whose families clash with
- * another's is put down. Returns 0 or -ENOMEM.
+ * another's is put down. Returns 0, or -errno after saying why.
  */
 int poller_init(struct poller *poller, struct collectors *collectors, struct fold *fold,
 		struct groups *groups);
