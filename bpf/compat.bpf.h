@@ -103,13 +103,20 @@ static __always_inline long task_state(struct task_struct *task)
 	return bpf_core_field_exists(now->__state) ? now->__state : old->state;
 }
 
-/* block_rq_*: the queue argument went away in 5.11 (a54895fa057c) and in 5.10.137. */
+/* block_rq_*, block_bio_queue: the queue argument went away in 5.11 (a54895fa057c); of block_rq_* also in 5.10.137. */
+typedef void (*btf_trace_block_rq_insert___with_queue)(void *, struct request_queue *,
+						       struct request *);
 typedef void (*btf_trace_block_rq_issue___with_queue)(void *, struct request_queue *,
 						      struct request *);
-#define issued_request(ctx) \
-	((struct request *)(bpf_core_type_exists(btf_trace_block_rq_issue___with_queue) ? \
-				    ctx_arg(ctx, 1) : \
-				    ctx_arg(ctx, 0)))
+typedef void (*btf_trace_block_rq_requeue___with_queue)(void *, struct request_queue *,
+							struct request *);
+typedef void (*btf_trace_block_rq_merge___with_queue)(void *, struct request_queue *,
+						      struct request *);
+typedef void (*btf_trace_block_bio_queue___with_queue)(void *, struct request_queue *,
+						       struct bio *);
+#define after_queue(ctx, hook) \
+	((void *)(bpf_core_type_exists(btf_trace_##hook##___with_queue) ? ctx_arg(ctx, 1) : \
+									  ctx_arg(ctx, 0)))
 
 /* block_io_done came in 6.5 (5a80bd075f3b), block_rq_error in 5.18 (d5869fdc189f). */
 typedef void (*btf_trace_block_io_done___any)(void *, struct request *);
@@ -141,3 +148,18 @@ typedef void (*btf_trace_tcp_retransmit_skb___err)(void *, struct sock *, struct
 /* tcp_send_reset: the reason came in 6.10 (b533fb9cf4f7); before, only full sockets fired it. */
 typedef void (*btf_trace_tcp_send_reset___reason)(void *, struct sock *, struct sk_buff *,
 						  enum sk_rst_reason);
+
+/*
+ * balance_dirty_pages: five numbers became one structure in 6.15 ("writeback: let
+ * trace_balance_dirty_pages() take struct dtc as parameter"): `pause` is the seventh, no more the eleventh.
+ */
+typedef void (*btf_trace_balance_dirty_pages___of_numbers)(void *, struct bdi_writeback *,
+							   unsigned long, unsigned long,
+							   unsigned long, unsigned long,
+							   unsigned long, unsigned long,
+							   unsigned long, unsigned long,
+							   unsigned long, long, unsigned long);
+#define throttle_pause(ctx) \
+	((long)(bpf_core_type_exists(btf_trace_balance_dirty_pages___of_numbers) ? \
+			ctx_arg(ctx, 10) : \
+			ctx_arg(ctx, 6)))

@@ -204,10 +204,24 @@ static void map_bss(struct collector *c)
 	c->bss_size = bpf_map__value_size(map);
 }
 
+/*
+ * CONFIG_HZ: the coarse clocks step once a jiffy. sysconf(_SC_CLK_TCK) is not it (that is 100 everywhere),
+ * and the kernel's configuration is not in a container.
+ */
+static uint32_t jiffies_in_a_second(void)
+{
+	struct timespec step;
+
+	if (clock_getres(CLOCK_MONOTONIC_COARSE, &step) || step.tv_nsec <= 0)
+		return 250;
+	return (1000000000 + step.tv_nsec / 2) / step.tv_nsec;
+}
+
 void maps_tell_facts(struct collector *c, const struct node_facts *facts)
 {
 	bool *v1 = maps_constant(c->object, "node_cgroup_v1", sizeof(*v1));
 	uint64_t *start = maps_constant(c->object, "node_start_ns", sizeof(*start));
+	uint32_t *hz = maps_constant(c->object, "node_hz", sizeof(*hz));
 	uint32_t *shards = maps_constant(c->object, "node_shards", sizeof(*shards));
 	bool *per_cpu = maps_constant(c->object, "node_shard_per_cpu", sizeof(*per_cpu));
 
@@ -215,6 +229,8 @@ void maps_tell_facts(struct collector *c, const struct node_facts *facts)
 		*v1 = facts->cgroup_v1;
 	if (start)
 		*start = facts->start_ns;
+	if (hz)
+		*hz = jiffies_in_a_second();
 	if (shards)
 		*shards = facts->shards;
 	if (per_cpu)

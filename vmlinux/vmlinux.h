@@ -62,6 +62,8 @@ enum { CLONE_THREAD = 0x10000 };
 enum { PF_EXITING = 0x4, PF_KTHREAD = 0x200000 };
 enum { SIGNAL_GROUP_EXIT = 0x4 };
 enum { TASK_DEAD = 0x80 };
+enum { S_IFMT = 0170000, S_IFBLK = 0060000 };
+enum { BIO_CLONED = 1 };
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -108,6 +110,7 @@ struct task_struct {
 	struct task_struct *group_leader;
 	struct signal_struct *signal;
 	struct css_set *cgroups;
+	struct bio_list *bio_list;
 	struct sched_info sched_info;
 	char comm[16];
 };
@@ -168,15 +171,42 @@ struct blkcg {
 struct blkcg_gq {
 	struct blkcg *blkcg;
 };
+struct bvec_iter {
+	unsigned int bi_size;
+};
 struct bio {
+	unsigned int bi_opf;
+	unsigned short bi_flags;
+	struct bvec_iter bi_iter;
 	struct blkcg_gq *bi_blkg;
 };
+struct block_device;
 struct request {
 	struct request_queue *q;
 	unsigned int cmd_flags;
 	unsigned int __data_len;
 	struct bio *bio;
+	struct block_device *part;
 };
+
+/* files and their journals */
+struct super_block {
+	dev_t s_dev;
+};
+struct inode {
+	unsigned short i_mode;
+	struct super_block *i_sb;
+	dev_t i_rdev;
+};
+struct address_space {
+	struct inode *host;
+};
+struct transaction_run_stats_s {
+	unsigned long rs_locked;
+	unsigned long rs_flushing;
+	unsigned long rs_logging;
+};
+struct bdi_writeback;
 
 /* iterators */
 struct bpf_iter__task {
