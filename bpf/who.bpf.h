@@ -62,6 +62,22 @@ static __always_inline void who_of_task(struct who *who, struct task_struct *tas
 }
 
 /*
+ * Who runs this: right in a system call only. Before 5.11 there is no typed `current`: its numbers, and
+ * its thread's name instead of its leader's.
+ */
+static __always_inline void who_current(struct who *who)
+{
+	if (have_local_storage()) {
+		who_of_task(who, bpf_get_current_task_btf());
+		return;
+	}
+	__builtin_memset(who, 0, sizeof(*who));
+	who->cgroup = node_cgroup_v1 ? CGROUP_ROOT : bpf_get_current_cgroup_id();
+	who->pid = bpf_get_current_pid_tgid() >> 32;
+	bpf_get_current_comm(who->comm, sizeof(who->comm));
+}
+
+/*
  * Who else is on this CPU, seen from group `me`; for labels such as preemptions by=...
  * Looking up is for rare events only: it costs a map lookup when the groups differ.
  */
