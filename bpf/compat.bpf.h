@@ -141,3 +141,13 @@ typedef void (*btf_trace_tcp_retransmit_skb___err)(void *, struct sock *, struct
 /* tcp_send_reset: the reason came in 6.10 (b533fb9cf4f7); before, only full sockets fired it. */
 typedef void (*btf_trace_tcp_send_reset___reason)(void *, struct sock *, struct sk_buff *,
 						  enum sk_rst_reason);
+
+/*
+ * What inet_csk_accept() returns follows its arguments: (sk, flags, err, kern), then (sk, arg) in 6.10
+ * (92ef0fd55ac8). bpf_get_func_ret() came in 5.17 only.
+ */
+struct proto_accept_arg {
+	int flags;
+} __attribute__((preserve_access_index));
+#define accepted_sock(ctx) \
+	((struct sock *)(bpf_core_type_exists(struct proto_accept_arg) ? ctx_arg(ctx, 2) : ctx_arg(ctx, 4)))
