@@ -62,8 +62,8 @@ static __always_inline void who_of_task(struct who *who, struct task_struct *tas
 }
 
 /*
- * Who runs this: right in a system call only. Before 5.11 there is no typed `current`: its numbers, and
- * its thread's name instead of its leader's.
+ * The process that runs. 5.10 gives no task to read, so there the name is the thread's, and on
+ * cgroup v1 no group is known.
  */
 static __always_inline void who_current(struct who *who)
 {

@@ -52,6 +52,14 @@ static char *variant_of(const struct btf *kernel, int typedef_id)
 	return strdup(text);
 }
 
+/* fentry/, fexit/: a trampoline at a function, which some kernels refuse whatever the privileges. */
+static bool is_in_function(const struct program *program)
+{
+	const char *section = bpf_program__section_name(program->bpf);
+
+	return !strncmp(section, "fentry/", 7) || !strncmp(section, "fexit/", 6);
+}
+
 /*
  * One program: is there what it attaches to? A missing tracepoint would sink the whole object
  * (ESRCH at load), so its program is switched off before.
@@ -65,6 +73,12 @@ static void look_for_hook(struct program *program, const struct btf *kernel)
 	/* libbpf cuts the `?` of SEC("?...") off and leaves such a program switched off */
 	program->is_optional = !bpf_program__autoload(program->bpf);
 	program->hook = strchr(section, '/') ? strchr(section, '/') + 1 : section;
+	if (is_in_function(program)) {
+		program->is_missing =
+			btf__find_by_name_kind(kernel, program->hook, BTF_KIND_FUNC) <= 0;
+		bpf_program__set_autoload(program->bpf, !program->is_missing);
+		return;
+	}
 	if (!strncmp(section, "tp_btf/", 7))
 		snprintf(type, sizeof(type), "btf_trace_%s", program->hook);
 	else if (!strncmp(section, "iter/", 5))
@@ -105,6 +119,25 @@ static void detach(struct collector *c)
 	}
 }
 
+/*
+ * Not for a lack of privileges: EPERM where the kernel is built without or locked down, 524 (the
+ * kernel's own ENOTSUPP) on arm64 before 6.4.
+ */
+static int note_refused(struct collector *c, int err)
+{
+	for (size_t i = 0; i < c->nr_programs; i++) {
+		struct program *program = &c->programs[i];
+
+		if (program->is_missing || !is_in_function(program))
+			continue;
+		snprintf(c->reason, sizeof(c->reason), "this kernel refuses %s: %s",
+			 bpf_program__section_name(program->bpf),
+			 err == -524 ? "not supported on this architecture" : strerror(-err));
+		return -EOPNOTSUPP;
+	}
+	return err;
+}
+
 /* All or nothing: half of a pair of programs exports numbers that look right. */
 static int attach(struct collector *c)
 {
@@ -123,7 +156,7 @@ static int attach(struct collector *c)
 				 bpf_program__name(program->bpf), program->hook, strerror(-err),
 				 *why ? ": " : "", why);
 			detach(c);
-			return err;
+			return *why || !is_in_function(program) ? err : note_refused(c, err);
 		}
 	}
 	return 0;
@@ -159,11 +192,13 @@ static int load(struct collectors *collectors, struct collector *c, const struct
 		const char *why =
 			*object_verifier_log() ? object_verifier_log() : privilege_why(err, NULL);
 
+		bool explained = *why;
+
 		if (!*why)
 			why = object_log();
 		snprintf(c->reason, sizeof(c->reason), "the kernel refuses it: %s%s%s",
 			 strerror(-err), *why ? ": " : "", why);
-		return err;
+		return explained || err != -EPERM ? err : note_refused(c, err);
 	}
 	maps_share(collectors, c);
 	err = maps_reserve_rows(c);
