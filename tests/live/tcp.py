@@ -11,6 +11,7 @@ fails ERRNO HOST PORT N  N connects that fail so (ETIMEDOUT: after one more SYN)
 no_port HOST PORT N  N connects while no local port is free (the namespace's range has one): all but one fail
 itself HOST PORT     connects a socket to itself, which is a simultaneous open
 multipath HOST PORT  connects by MPTCP where the kernel has it
+fill                 sends until nothing more is taken, by a buffer that the kernel may not make smaller
 half_close FILE      shutdown, and when that is acknowledged the kernel's round trip time in us into FILE
 serve                accept and drain whatever comes, until killed
 trickle FILE         send a little again and again, at most 60 s, until FILE is there
@@ -226,6 +227,14 @@ def main():
                 continue
             s.connect(address)
             s.close()
+        elif step == "fill":
+            s.setsockopt(socket.SOL_SOCKET, 32, 8 << 20)  # SO_SNDBUFFORCE
+            s.setblocking(False)
+            try:
+                while True:
+                    s.send(bytes(64 << 10))
+            except BlockingIOError:
+                pass
         elif step == "half_close":
             half_close(s, next(steps))
         elif step == "serve":

@@ -49,6 +49,7 @@ def hog():
         for _ in range(4):
             s = socket.create_connection(("127.0.0.1", 7000))
             s.setblocking(False)
+            s.setsockopt(socket.SOL_SOCKET, 32, 8 << 20)  # SO_SNDBUFFORCE: else it is made smaller, not refused
             ends += [s, listener.accept()[0]]
         with socket.socket(type=socket.SOCK_DGRAM) as reader, socket.socket(type=socket.SOCK_DGRAM) as writer:
             reader.bind(("127.0.0.1", 7001))
