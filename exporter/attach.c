@@ -52,7 +52,8 @@ static char *variant_of(const struct btf *kernel, int typedef_id)
 	return strdup(text);
 }
 
-/* fentry/, fexit/: a trampoline at a function, which some kernels refuse whatever the privileges. */
+/* fentry/, fexit/: a trampoline at a function, which some kernels refuse whatever the privileges.
+ */
 static bool is_in_function(const struct program *program)
 {
 	const char *section = bpf_program__section_name(program->bpf);
