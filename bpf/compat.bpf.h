@@ -163,3 +163,13 @@ typedef void (*btf_trace_balance_dirty_pages___of_numbers)(void *, struct bdi_wr
 	((long)(bpf_core_type_exists(btf_trace_balance_dirty_pages___of_numbers) ? \
 			ctx_arg(ctx, 10) : \
 			ctx_arg(ctx, 6)))
+
+/*
+ * What inet_csk_accept() returns follows its arguments: (sk, flags, err, kern), then (sk, arg) in 6.10
+ * (92ef0fd55ac8). bpf_get_func_ret() came in 5.17 only.
+ */
+struct proto_accept_arg {
+	int flags;
+} __attribute__((preserve_access_index));
+#define accepted_sock(ctx) \
+	((struct sock *)(bpf_core_type_exists(struct proto_accept_arg) ? ctx_arg(ctx, 2) : ctx_arg(ctx, 4)))

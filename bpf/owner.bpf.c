@@ -2,37 +2,22 @@
 /* bpf/owner.bpf.c: remembers which process owns a TCP socket; counts nothing. */
 #include "owner.bpf.h"
 
-/* Who listens on a port, for its accepted sockets: they are no clones where there is no storage. */
-struct port {
-	__u64 netns;
-	__u64 port;
-};
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__type(key, struct port);
-	__type(value, struct owner);
-	__uint(max_entries, 4096);
-} owner_ports___before_5_11 SEC(".maps");
-
-/* There is no typed `current` either: its numbers, and its thread's name instead of its leader's. */
 static __always_inline void remember_by_address(struct sock *sk, int from, int to)
 {
 	__u64 address = (__u64)sk;
-	struct port port = { (__u64)sk->__sk_common.skc_net.net, sk->__sk_common.skc_num };
+	struct port port = port_of_sock(sk);
 	struct owner fresh = { .by_itself = true };
 	struct owner *listener;
 
 	if (from == TCP_LISTEN && to == TCP_CLOSE) {
-		bpf_map_delete_elem(&owner_ports___before_5_11, &port);
+		bpf_map_delete_elem(&shared_owner_ports___before_5_11, &port);
 	} else if (from == TCP_CLOSE && (to == TCP_SYN_SENT || to == TCP_LISTEN)) {
-		fresh.who.cgroup = node_cgroup_v1 ? CGROUP_ROOT : bpf_get_current_cgroup_id();
-		fresh.who.pid = bpf_get_current_pid_tgid() >> 32;
-		bpf_get_current_comm(fresh.who.comm, sizeof(fresh.who.comm));
+		who_current(&fresh.who);
 		bpf_map_update_elem(&shared_owners___before_5_11, &address, &fresh, BPF_ANY);
 		if (to == TCP_LISTEN)
-			bpf_map_update_elem(&owner_ports___before_5_11, &port, &fresh, BPF_ANY);
+			bpf_map_update_elem(&shared_owner_ports___before_5_11, &port, &fresh, BPF_ANY);
 	} else if (from == TCP_SYN_RECV && to == TCP_ESTABLISHED) {
-		listener = bpf_map_lookup_elem(&owner_ports___before_5_11, &port);
+		listener = bpf_map_lookup_elem(&shared_owner_ports___before_5_11, &port);
 		if (listener)
 			bpf_map_update_elem(&shared_owners___before_5_11, &address, listener, BPF_ANY);
 	}

@@ -29,6 +29,23 @@ struct {
 	__uint(max_entries, 32768);
 } shared_owners___before_5_11 SEC(".maps");
 
+/* Who listens on a port, for its accepted sockets: they are no clones where there is no storage. */
+struct port {
+	__u64 netns;
+	__u64 port;
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, struct port);
+	__type(value, struct owner);
+	__uint(max_entries, 4096);
+} shared_owner_ports___before_5_11 SEC(".maps");
+
+static __always_inline struct port port_of_sock(const struct sock *sk)
+{
+	return (struct port){ (__u64)sk->__sk_common.skc_net.net, sk->__sk_common.skc_num };
+}
+
 static __always_inline struct owner *owner_of_sock(struct sock *sk)
 {
 	__u64 address = (__u64)sk;
@@ -66,4 +83,21 @@ static __always_inline void who_of_sock(struct who *who, struct sock *sk)
 		if (cgroup)
 			who->cgroup = cgroup;
 	}
+}
+
+/* The same of a socket that its listener has just cloned: no owner is known by its address yet. */
+static __always_inline void who_accepts(struct who *who, struct sock *child)
+{
+	struct owner *listener;
+
+	if (!have_local_storage()) {
+		struct port port = port_of_sock(child);
+
+		listener = bpf_map_lookup_elem(&shared_owner_ports___before_5_11, &port);
+		if (listener) {
+			*who = listener->who;
+			return;
+		}
+	}
+	who_of_sock(who, child);
 }

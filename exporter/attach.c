@@ -57,6 +57,25 @@ static void detach(struct collector *c)
 	}
 }
 
+/*
+ * Not for a lack of privileges: EPERM where the kernel is built without or locked down, 524 (the
+ * kernel's own ENOTSUPP) on arm64 before 6.4.
+ */
+static int note_refused(struct collector *c, int err)
+{
+	for (size_t i = 0; i < c->nr_programs; i++) {
+		struct program *program = &c->programs[i];
+
+		if (program->is_missing || !program->in_function)
+			continue;
+		snprintf(c->reason, sizeof(c->reason), "this kernel refuses %s: %s",
+			 bpf_program__section_name(program->bpf),
+			 err == -524 ? "not supported on this architecture" : strerror(-err));
+		return -EOPNOTSUPP;
+	}
+	return err;
+}
+
 /* All or nothing: half of a pair of programs exports numbers that look right. */
 static int attach(struct collector *c)
 {
@@ -75,7 +94,7 @@ static int attach(struct collector *c)
 				 bpf_program__name(program->bpf), program->hook, strerror(-err),
 				 *why ? ": " : "", why);
 			detach(c);
-			return err;
+			return *why || !program->in_function ? err : note_refused(c, err);
 		}
 	}
 	return 0;
@@ -111,11 +130,13 @@ static int load(struct collectors *collectors, struct collector *c, const struct
 		const char *why =
 			*object_verifier_log() ? object_verifier_log() : privilege_why(err, NULL);
 
+		bool explained = *why;
+
 		if (!*why)
 			why = object_log();
 		snprintf(c->reason, sizeof(c->reason), "the kernel refuses it: %s%s%s",
 			 strerror(-err), *why ? ": " : "", why);
-		return err;
+		return explained || err != -EPERM ? err : note_refused(c, err);
 	}
 	maps_share(collectors, c);
 	err = maps_reserve_rows(c);

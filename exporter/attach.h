@@ -26,6 +26,8 @@ struct program {
 	char *variant;	       /* the shape this kernel has: "sock,sk_buff,int" */
 	bool is_tracing;       /* libbpf is told what it attaches to (attach_hook.c) */
 	bool is_iterator;
+	bool in_function; /* fentry/, fexit/: a trampoline, which some kernels refuse whatever the
+			     privileges */
 	bool is_optional; /* SEC("?..."): another program does its work where it is missing */
 	bool is_missing;  /* this kernel has no such hook */
 };

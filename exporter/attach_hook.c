@@ -133,6 +133,7 @@ void hook_look(struct program *program, const struct kernel_btf *kernel)
 	if (!kind)
 		return; /* a user's own program of another kind: libbpf knows */
 	program->is_iterator = kind->attach == BPF_TRACE_ITER;
+	program->in_function = kind->kind == BTF_KIND_FUNC && !program->is_iterator;
 	program->is_missing = !id_of(program->bpf, kind, kernel);
 	if (program->is_missing && !kind->only_vmlinux && !program->is_optional)
 		program->is_missing = find_in_modules(program) != 0;

@@ -56,8 +56,9 @@ enum {
 	TCP_LISTEN = 10,
 	TCP_NEW_SYN_RECV = 12,
 };
+enum { SK_MEM_SEND, SK_MEM_RECV };
 enum { TCP_CA_Recovery = 3, TCP_CA_Loss = 4 };
-enum { EEXIST = 17 };
+enum { EEXIST = 17, EADDRNOTAVAIL = 99 };
 enum { CLONE_THREAD = 0x10000 };
 enum { PF_EXITING = 0x4, PF_KTHREAD = 0x200000 };
 enum { SIGNAL_GROUP_EXIT = 0x4 };
@@ -135,6 +136,8 @@ struct sock_cgroup_data {
 };
 struct sock {
 	struct sock_common __sk_common;
+	int sk_err;
+	__u8 sk_shutdown;
 	__u16 sk_protocol;
 	struct sock_cgroup_data sk_cgrp_data;
 };
@@ -143,8 +146,13 @@ struct inet_connection_sock {
 };
 struct tcp_sock {
 	struct inet_connection_sock inet_conn;
+	__u32 write_seq;
+	__u32 packets_out;
+	__u32 srtt_us;
+	__u8 repair : 1;
 };
 struct request_sock;
+struct proto;
 struct socket {
 	struct sock *sk;
 };
