@@ -4,6 +4,7 @@
 bind HOST PORT       a UDP socket with the smallest buffer, that nobody reads
 raw FAMILY           a raw ICMP socket (inet or inet6) with the smallest buffer, that nobody reads
 send HOST PORT N     N datagrams of 64 bytes from one socket
+sendmore N           from the same one to the same
 ping HOST N          N ICMP echo requests (v4 or v6) from one raw socket
 icmp HOST N          N ICMP echo requests (v4 or v6) from one ICMP socket (no raw one) with the smallest
                      buffer, that reads none of the answers and stays open
@@ -50,6 +51,8 @@ def send(s, data, where):
             return
         except ConnectionRefusedError:
             pass  # of an earlier one: this one was not sent
+        except PermissionError:
+            return  # the firewall took it
         except BlockingIOError:
             time.sleep(0.001)
 
@@ -69,9 +72,12 @@ def main():
             kept.append(small(socket.socket(af, socket.SOCK_RAW, icmp)))
         elif step == "send":
             host, port = next(steps), int(next(steps))
-            s = socket.socket(family(host), socket.SOCK_DGRAM)
+            sender = socket.socket(family(host), socket.SOCK_DGRAM)
             for _ in range(int(next(steps))):
-                send(s, bytes(64), (host, port))
+                send(sender, bytes(64), (host, port))
+        elif step == "sendmore":
+            for _ in range(int(next(steps))):
+                send(sender, bytes(64), (host, port))
         elif step == "ping":
             host = next(steps)
             if family(host) == socket.AF_INET:

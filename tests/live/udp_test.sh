@@ -165,7 +165,7 @@ scrape
 lost=$(queue_drops raw)
 check "raw: the buffer was full" [ "$lost" -gt 100 ]
 if [ "$(of ebpf_cgroup_socket_queue_drops_total)" = "$icmp_drops" ]; then
-	skip "raw" "this kernel looks at the buffer of raw sockets too early to tell (from 6.12 on)"
+	skip "raw" "this kernel looks at the buffer of raw sockets too early to tell"
 else
 	equal "raw: of its group = drops in /proc/net/raw" \
 		"$(of ebpf_cgroup_socket_queue_drops_total "$raw" 'family="inet"')" "$lost"
