@@ -173,3 +173,38 @@ struct proto_accept_arg {
 } __attribute__((preserve_access_index));
 #define accepted_sock(ctx) \
 	((struct sock *)(bpf_core_type_exists(struct proto_accept_arg) ? ctx_arg(ctx, 2) : ctx_arg(ctx, 4)))
+
+/*
+ * kfree_skb: the reason came in 5.17 (c504e5c2f964), the socket that should have received the packet
+ * in 6.11 (c53795d48ee8); before, a drop on the way into a socket says nothing of it.
+ */
+typedef void (*btf_trace_kfree_skb___reason)(void *, struct sk_buff *, void *, enum skb_drop_reason);
+typedef void (*btf_trace_kfree_skb___rx_sk)(void *, struct sk_buff *, void *, enum skb_drop_reason,
+					    struct sock *);
+#define have_drop_socket() bpf_core_type_exists(btf_trace_kfree_skb___rx_sk)
+#define have_drop_reason() \
+	(bpf_core_type_exists(btf_trace_kfree_skb___reason) || have_drop_socket())
+/* A reason's number in this kernel; one that no packet has where the kernel does not know it. */
+#define drop_reason(name) \
+	(bpf_core_enum_value_exists(enum skb_drop_reason, name) ? \
+		 (__u32)bpf_core_enum_value(enum skb_drop_reason, name) : \
+		 ~0U)
+
+/* udp_fail_queue_rcv_skb: with the packet, and for IPv6 too, from 6.10 (e9669a00bba7) on. */
+typedef void (*btf_trace_udp_fail_queue_rcv_skb___skb)(void *, int, struct sock *, struct sk_buff *);
+
+/*
+ * sk_buff.sk shared its place with the offset of a fragment before 6.9 (18685451fc4e), and verifiers
+ * since 6.6 (33937607efa0) give no helper a pointer out of a union: it may be no pointer.
+ */
+struct sk_buff___before_6_9 {
+	int ip_defrag_offset;
+} __attribute__((preserve_access_index));
+#define skb_sk_is_shared() \
+	bpf_core_field_exists(((struct sk_buff___before_6_9 *)0)->ip_defrag_offset)
+
+/* net.net_cookie: never given twice. Before 5.12 (3d368ab87cf6) it was made only when asked for. */
+static __always_inline __u64 netns_id(struct net *net)
+{
+	return bpf_core_field_exists(net->net_cookie) ? net->net_cookie : (__u64)net;
+}

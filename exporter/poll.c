@@ -63,6 +63,7 @@ int poller_init(struct poller *poller, struct collectors *collectors, struct fol
 
 	*poller = (struct poller){ .collectors = collectors, .fold = fold, .groups = groups };
 	groups_follow(groups, collectors->cgroup_changes);
+	poller->wanted_fd = collectors_shared_map(collectors, "shared_sweeps_wanted");
 	/* The kernel writes a value for each possible CPU, whatever room we believe to need. */
 	poller->cpus = libbpf_num_possible_cpus();
 	if (poller->cpus < 1) {
@@ -349,6 +350,24 @@ static bool follow_cgroups(struct poller *poller, uint64_t now_ns)
 	return true;
 }
 
+/*
+ * Whether helpers' iterators shall look again: from time to time, and when a program met what they
+ * did not see yet, so that only the first events of a new socket lack its owner.
+ */
+static bool sweep_is_due(struct poller *poller, uint64_t now_ns)
+{
+	uint64_t wanted = poller->wanted;
+	uint32_t first = 0;
+
+	if (poller->wanted_fd >= 0)
+		bpf_map_lookup_elem(poller->wanted_fd, &first, &wanted);
+	if (poller->swept_ns && now_ns - poller->swept_ns < SWEEP_NS && wanted == poller->wanted)
+		return false;
+	poller->wanted = wanted;
+	poller->swept_ns = now_ns;
+	return true;
+}
+
 /* One that comes and goes with each poll is not worth a line each time. */
 static void say(struct polled_collector *p, int err, uint64_t now_ns)
 {
@@ -388,11 +407,9 @@ int poller_try(struct poller *poller)
 
 void poller_run(struct poller *poller, uint64_t now_ns)
 {
-	bool sweep = !poller->swept_ns || now_ns - poller->swept_ns >= SWEEP_NS;
+	bool sweep = sweep_is_due(poller, now_ns);
 	bool changed = follow_cgroups(poller, now_ns);
 
-	if (sweep)
-		poller->swept_ns = now_ns;
 	for (size_t i = 0, t = 0; i < poller->nr_polled; i++) {
 		struct polled_collector *p = &poller->polled[i];
 		uint64_t start_ns = monotonic_ns();
