@@ -44,7 +44,7 @@ static int find_programs(struct collector *c, const struct kernel_btf *kernel)
 	bpf_object__for_each_program(bpf, c->object)
 	{
 		c->programs[c->nr_programs].bpf = bpf;
-		hook_look(&c->programs[c->nr_programs++], kernel);
+		hook_look(&c->programs[c->nr_programs++], c, kernel);
 	}
 	return 0;
 }
@@ -125,7 +125,9 @@ static int load(struct collectors *collectors, struct collector *c, const struct
 		return err;
 	maps_tell_facts(c, facts);
 	object_log_clear();
+	hooks_loading(c);
 	err = bpf_object__load(c->object);
+	hooks_loading(NULL);
 	if (err) {
 		const char *why =
 			*object_verifier_log() ? object_verifier_log() : privilege_why(err, NULL);
@@ -206,10 +208,8 @@ int collectors_load(struct collectors *collectors, const struct node_facts *fact
 	}
 	storage = kernel_has_storage(collectors->kernel.types);
 	collectors->maps_grow = maps_grow_safely(collectors->kernel.types);
-	hooks_loading(&collectors->kernel);
 	for (size_t i = 0; i < collectors->n; i++)
 		load_one(collectors, &collectors->list[i], facts, storage);
-	hooks_loading(NULL);
 	kernel_btf_close(&collectors->kernel);
 #ifdef __GLIBC__
 	malloc_trim(0); /* what libbpf needed on the way lies below something that stays */

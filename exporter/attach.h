@@ -24,6 +24,7 @@ struct program {
 	struct bpf_link *link; /* NULL: not attached */
 	const char *hook;      /* "tcp_send_reset": the tracepoint, or what is iterated over */
 	char *variant;	       /* the shape this kernel has: "sock,sk_buff,int" */
+	uint32_t id;	       /* of the hook in the kernel's BTF; 0: none, or libbpf finds it */
 	bool is_tracing;       /* libbpf is told what it attaches to (attach_hook.c) */
 	bool is_iterator;
 	bool in_function; /* fentry/, fexit/: a trampoline, which some kernels refuse whatever the

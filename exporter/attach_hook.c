@@ -33,8 +33,17 @@ static const struct hook_kind hook_kinds[] = {
 	{ "fexit/", "", BTF_KIND_FUNC, BPF_TRACE_FEXIT, false },
 };
 
+/* The function of system call x has the architecture in its name: SEC("fentry/sys_x") is any's. */
+#if defined(__x86_64__)
+#define CALL_PREFIX "__x64_"
+#elif defined(__aarch64__)
+#define CALL_PREFIX "__arm64_"
+#else
+#define CALL_PREFIX ""
+#endif
+
 /* libbpf's handlers have no argument of the object's, so this waits here. Only one thread loads. */
-static const struct kernel_btf *loading;
+static const struct collector *loading;
 
 static const struct hook_kind *kind_of(const struct bpf_program *program)
 {
@@ -46,20 +55,22 @@ static const struct hook_kind *kind_of(const struct bpf_program *program)
 	return NULL;
 }
 
-static uint32_t id_of(const struct bpf_program *program, const struct hook_kind *kind,
+static uint32_t id_of(const struct hook_kind *kind, const char *hook,
 		      const struct kernel_btf *kernel)
 {
-	const char *hook = bpf_program__section_name(program) + strlen(kind->section);
+	bool call = !*kind->prefix && !strncmp(hook, "sys_", 4);
 
-	return kernel && kernel->types ? kernel_btf_id(kernel, kind->prefix, hook, kind->kind) : 0;
+	return kernel_btf_id(kernel, call ? CALL_PREFIX : kind->prefix, hook, kind->kind);
 }
 
 /* Called by libbpf right before the system call, when it looks for nothing any more. */
 static int prepare_load(struct bpf_program *program, struct bpf_prog_load_opts *opts, long cookie)
 {
-	if (!opts->attach_btf_id) /* else hook_look() had it found in a module */
-		opts->attach_btf_id = id_of(program, &hook_kinds[cookie], loading);
-	if (!opts->attach_btf_id)
+	(void)cookie;
+	for (size_t i = 0; loading && i < loading->nr_programs; i++)
+		if (loading->programs[i].bpf == program && loading->programs[i].id)
+			opts->attach_btf_id = loading->programs[i].id;
+	if (!opts->attach_btf_id) /* else libbpf found it in a module, see hook_look() */
 		return -ESRCH;
 	return bpf_program__set_type(program, BPF_PROG_TYPE_TRACING);
 }
@@ -69,8 +80,7 @@ int hooks_register(void)
 	static bool registered; /* libbpf keeps pointers to handlers: they stay for good */
 
 	for (size_t i = 0; i < sizeof(hook_kinds) / sizeof(*hook_kinds) && !registered; i++) {
-		LIBBPF_OPTS(libbpf_prog_handler_opts, opts, .cookie = (long)i,
-			    .prog_prepare_load_fn = prepare_load);
+		LIBBPF_OPTS(libbpf_prog_handler_opts, opts, .prog_prepare_load_fn = prepare_load);
 		int id = libbpf_register_prog_handler(hook_kinds[i].section,
 						      BPF_PROG_TYPE_RAW_TRACEPOINT,
 						      hook_kinds[i].attach, &opts);
@@ -82,9 +92,9 @@ int hooks_register(void)
 	return 0;
 }
 
-void hooks_loading(const struct kernel_btf *kernel)
+void hooks_loading(const struct collector *c)
 {
-	loading = kernel;
+	loading = c;
 }
 
 /* The arguments' types, "sock,sk_buff,int": which of a hook's shapes this kernel has. */
@@ -113,7 +123,7 @@ static char *variant_of(const struct btf *kernel, const char *hook)
 	return strdup(text);
 }
 
-/* A function of a module: libbpf, which searches those, is to find it. */
+/* A user's object may hang on a module's function: libbpf, which searches those, is to find it. */
 static int find_in_modules(struct program *program)
 {
 	int err = bpf_program__set_attach_target(program->bpf, 0, program->hook);
@@ -121,7 +131,7 @@ static int find_in_modules(struct program *program)
 	return err ? err : bpf_program__set_type(program->bpf, BPF_PROG_TYPE_TRACING);
 }
 
-void hook_look(struct program *program, const struct kernel_btf *kernel)
+void hook_look(struct program *program, const struct collector *c, const struct kernel_btf *kernel)
 {
 	const char *section = bpf_program__section_name(program->bpf);
 	const struct hook_kind *kind = kind_of(program->bpf);
@@ -134,8 +144,9 @@ void hook_look(struct program *program, const struct kernel_btf *kernel)
 		return; /* a user's own program of another kind: libbpf knows */
 	program->is_iterator = kind->attach == BPF_TRACE_ITER;
 	program->in_function = kind->kind == BTF_KIND_FUNC && !program->is_iterator;
-	program->is_missing = !id_of(program->bpf, kind, kernel);
-	if (program->is_missing && !kind->only_vmlinux && !program->is_optional)
+	program->id = id_of(kind, program->hook, kernel);
+	program->is_missing = !program->id;
+	if (program->is_missing && c->source && !kind->only_vmlinux && !program->is_optional)
 		program->is_missing = find_in_modules(program) != 0;
 	if (kind->attach == BPF_TRACE_RAW_TP && !program->is_missing)
 		program->variant = variant_of(kernel->types, program->hook);

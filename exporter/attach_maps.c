@@ -320,7 +320,7 @@ void maps_warm(const struct collector *c)
 		key = table->key_size > key ? table->key_size : key;
 		value = table->value_size > value ? table->value_size : value;
 	}
-	if (!key)
+	if (!key || !value)
 		return;
 	w.cpus = calloc(1, w.size);
 	w.key = malloc(key);

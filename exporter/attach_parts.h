@@ -6,11 +6,11 @@
 
 /* Before any object is opened: libbpf need not look for hooks itself. Returns 0 or -errno. */
 int hooks_register(void);
-/* What hooks are looked up in while objects are loaded; NULL when that is over. */
-void hooks_loading(const struct kernel_btf *kernel);
+/* Whose programs libbpf loads from here on; NULL when that is over. */
+void hooks_loading(const struct collector *c);
 /* Is there what the program attaches to? A missing hook would sink the whole object (ESRCH at
  * load), so its program is switched off before. */
-void hook_look(struct program *program, const struct kernel_btf *kernel);
+void hook_look(struct program *program, const struct collector *c, const struct kernel_btf *kernel);
 /* NULL with errno. */
 struct bpf_link *hook_attach(const struct program *program);
 

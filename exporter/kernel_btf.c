@@ -104,22 +104,27 @@ static int add_types(struct names *names, const struct btf *btf)
 	return err;
 }
 
-/* SEC("x/hook"): the function `hook`, a tracepoint's prototype, an iterator's. */
+#define NR_HOOK_TYPES 5
+
+/* SEC("x/hook"): the function `hook`, or a system call's; a tracepoint's prototype; an iterator's.
+ */
 static int add_hooks(struct names *names, const struct bpf_object *object, char **texts, size_t *n)
 {
 	static const struct {
 		const char *prefix;
 		uint32_t kind;
-	} types[] = { { "", BTF_KIND_FUNC },
-		      { "btf_trace_", BTF_KIND_TYPEDEF },
-		      { "bpf_iter_", BTF_KIND_FUNC } };
+	} types[NR_HOOK_TYPES] = { { "", BTF_KIND_FUNC },
+				   { "__x64_", BTF_KIND_FUNC },
+				   { "__arm64_", BTF_KIND_FUNC },
+				   { "btf_trace_", BTF_KIND_TYPEDEF },
+				   { "bpf_iter_", BTF_KIND_FUNC } };
 	struct bpf_program *program;
 
 	bpf_object__for_each_program(program, object)
 	{
 		const char *hook = strchr(bpf_program__section_name(program), '/');
 
-		for (size_t i = 0; hook && i < sizeof(types) / sizeof(*types); i++) {
+		for (size_t i = 0; hook && i < NR_HOOK_TYPES; i++) {
 			if (asprintf(&texts[*n], "%s%s", types[i].prefix, hook + 1) < 0)
 				return -ENOMEM;
 			if (names_add(names, texts[(*n)++], types[i].kind))
@@ -235,7 +240,7 @@ static int cut(struct kernel_btf *kernel, const char *path, const struct names *
 int kernel_btf_read(struct kernel_btf *kernel, const char *path, struct bpf_object *const *objects,
 		    size_t n)
 {
-	char **texts = calloc(3 * count_programs(objects, n) + 1, sizeof(*texts));
+	char **texts = calloc(NR_HOOK_TYPES * count_programs(objects, n) + 1, sizeof(*texts));
 	struct names names = { 0 };
 	size_t nr_texts = 0;
 	int err = texts ? 0 : -ENOMEM;

@@ -27,6 +27,9 @@ $(san_dir)/%_test: tests/unit/%_test.c $(san_stages) $(BUILD)/embedded.o
 
 $(san_dir)/fold_random_test: test_ldflags := -Wl,--wrap=calloc,--wrap=malloc,--wrap=realloc,--wrap=reallocarray
 
+$(san_dir)/poll_test: test_ldflags := -Wl,--wrap=calloc,--wrap=malloc,--wrap=realloc,--wrap=reallocarray \
+	-Wl,--wrap=bpf_map__fd,--wrap=bpf_map_lookup_batch,--wrap=bpf_map_lookup_and_delete_elem,--wrap=bpf_map_update_elem
+
 $(san_dir)/objects/%.bpf.o: tests/unit/objects/%.bpf.c
 	$(say) BPF $@
 	$(Q)mkdir -p $(@D)
