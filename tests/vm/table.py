@@ -8,8 +8,8 @@ ABSENT_BEFORE = {
     "inet_sk_error_report": (5, 14),
     "mm_vmscan_throttled": (5, 16),
 }
-# Not in Debian's kernels, or only where the hardware is.
-ABSENT_ANYWHERE = {"mce_record", "aer_event", "mc_event"}
+# Not in Debian's kernels (jbd2 is a module there), or only where the hardware is.
+ABSENT_ANYWHERE = {"mce_record", "aer_event", "mc_event", "jbd2_commit_locking", "jbd2_run_stats"}
 
 folder, cells = sys.argv[1], [c for c in sys.argv[2:] if c]
 
