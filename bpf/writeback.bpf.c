@@ -66,7 +66,7 @@ int writeback_throttle(__u64 *ctx)
 }
 
 /*
- * When a journal's thread began to commit, by the thread: the statistics that come at the end are in
+ * When a journal's thread began to commit, by the thread: the statistics that come with the end are in
  * jiffies, of which a commit to a fast disk takes none.
  */
 TABLE(HASH, writeback_commits, __u32, __u64, 1024);
@@ -82,20 +82,18 @@ int BPF_PROG(writeback_commit_begins)
 }
 
 SEC("tp_btf/jbd2_run_stats")
-int BPF_PROG(writeback_commit_ends, dev_t device, __u32 transaction, struct transaction_run_stats_s *stats)
+int BPF_PROG(writeback_commit_ends, dev_t device)
 {
 	__u32 thread = bpf_get_current_pid_tgid();
 	__u64 *since_ns = bpf_map_lookup_elem(&writeback_commits, &thread);
 	struct device_key key = { .device = device };
-	struct device_journal *row = ROW(device_journal, &key);
-	__u64 took_ns;
+	struct device_journal *row;
 
-	if (since_ns)
-		took_ns = bpf_ktime_get_ns() - *since_ns;
-	else /* it began before the exporter came */
-		took_ns = (stats->rs_locked + stats->rs_flushing + stats->rs_logging) * 1000000000ULL / node_hz;
+	if (!since_ns)
+		return 0; /* it began before the exporter came */
+	row = ROW(device_journal, &key);
 	if (row)
-		OBSERVE_NS(row->commit_ns, took_ns);
+		OBSERVE_NS(row->commit_ns, bpf_ktime_get_ns() - *since_ns);
 	bpf_map_delete_elem(&writeback_commits, &thread);
 	return 0;
 }

@@ -240,7 +240,7 @@ struct request {
 	struct block_device *part;
 };
 
-/* files and their journals */
+/* files */
 struct super_block {
 	dev_t s_dev;
 };
@@ -251,11 +251,6 @@ struct inode {
 };
 struct address_space {
 	struct inode *host;
-};
-struct transaction_run_stats_s {
-	unsigned long rs_locked;
-	unsigned long rs_flushing;
-	unsigned long rs_logging;
 };
 struct bdi_writeback;
 

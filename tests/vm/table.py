@@ -10,8 +10,8 @@ ABSENT_BEFORE = {
 }
 # Trampolines at functions on arm64: 6.4 (2aa6ac03516d), and Debian's 6.1 lacks what they stand on.
 REFUSED_ON_ARM64_BEFORE = (6, 4)
-# Not in Debian's kernels, or only where the hardware is.
-ABSENT_ANYWHERE = {"mce_record", "aer_event", "mc_event"}
+# Not in Debian's kernels (jbd2 is a module there), or only where the hardware is.
+ABSENT_ANYWHERE = {"mce_record", "aer_event", "mc_event", "jbd2_commit_locking", "jbd2_run_stats"}
 
 folder, cells = sys.argv[1], [c for c in sys.argv[2:] if c]
 

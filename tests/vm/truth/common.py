@@ -9,6 +9,9 @@ import sys
 import time
 import urllib.request
 
+sys.path.append(os.path.dirname(os.path.abspath(__file__)) + "/../../live")
+import maps  # noqa: E402
+
 port, cgroup, folder, roots = sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4:]
 checks = []  # functions that look at the scrape
 v1 = not os.path.exists("/sys/fs/cgroup/cgroup.controllers")
@@ -48,6 +51,17 @@ def label(group):
     return f'cgroup="/{cgroup}/{group}"'
 
 
+def rows_left(name):
+    """Of a map of the exporter's that is no metric."""
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if read(f"/proc/{pid}/comm").strip() == "bpf_exporter":
+                return maps.rows(pid, name)
+        except (OSError, SystemExit):
+            pass
+    raise RuntimeError(f"no exporter has a map {name}")
+
+
 def netns(name):
     fd = os.open(f"/run/netns/{name}", os.O_RDONLY)
     if ctypes.CDLL(None, use_errno=True).setns(fd, 0):
@@ -81,6 +95,35 @@ def snmp(ns):
     for names, numbers in zip(text[::2], text[1::2]):
         found.update(zip(names.split()[1:], map(int, numbers.split()[1:])))
     return found
+
+
+class Trace:
+    """The kernel's own trace of some events, as text; None of it where the kernel is locked down."""
+
+    def __init__(self, name, *events):
+        root = "/sys/kernel/tracing"
+        if not os.path.ismount(root):
+            subprocess.call(["mount", "-t", "tracefs", "none", root], stderr=subprocess.DEVNULL)
+        self.folder = f"{root}/instances/{name}"
+        try:
+            os.makedirs(self.folder)
+            with open(f"{self.folder}/buffer_size_kb", "w") as f:
+                f.write("2048")
+            for event in events:
+                with open(f"{self.folder}/events/{event}/enable", "w") as f:
+                    f.write("1")
+        except OSError:
+            self.folder = None
+
+    def lines(self, *words):
+        if not self.folder:
+            return None
+        text = read(f"{self.folder}/trace")
+        return [line for line in text.splitlines() if line[:1] != "#" and all(w in line for w in words)]
+
+    def close(self):
+        if self.folder:
+            os.rmdir(self.folder)
 
 
 # ---- the scrape ----
