@@ -12,8 +12,15 @@ struct device_name {
 	char device[16];
 };
 
-/* Kernel addresses begin with a one; what else may lie in these fields are small numbers. */
-#define is_address(pointer) (!is_null(pointer) && (__s64)(pointer) < 0)
+/*
+ * Kernel addresses begin with a one; what else may lie in these fields are small numbers. The jump is
+ * written out: of a comparison clang may make a shift, which no pointer may be used in.
+ */
+#define is_address(pointer) ({ \
+	__u64 _is = 0; \
+	if (!is_null(pointer)) \
+		asm volatile("%0 = 1\n\tif %1 s< 0 goto +1\n\t%0 = 0" : "=&r"(_is) : "r"(pointer)); \
+	_is != 0; })
 
 /*
  * skb->dev, or NULL when it is something else. Queues use its place: a node of a red-black tree lies
