@@ -123,4 +123,5 @@ help: ## this list
 -include $(bpf_objects:.o=.d) $(objects:.o=.d) $(wildcard $(BUILD)/tests/*.d)
 include tests/unit.mk
 include tests/bench.mk
+include tests/soak.mk
 include tests/vm.mk
