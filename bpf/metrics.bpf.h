@@ -27,6 +27,7 @@ typedef __u64 cgroup_id_t; /* who: one of the labels unit, cgroup, ... */
 typedef __u32 ifindex_t;   /* interface name */
 typedef __s32 errno_t;	   /* ECONNREFUSED */
 typedef __u32 signal_t;	   /* TERM */
+typedef __u32 irq_t;	   /* an interrupt's number plus 1: who uses it, as /proc/interrupts says */
 typedef char comm_t[16];
 
 /* Metrics. A name ending in _ns, _us or _ms is exported in seconds. */
