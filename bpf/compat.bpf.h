@@ -141,3 +141,38 @@ typedef void (*btf_trace_tcp_retransmit_skb___err)(void *, struct sock *, struct
 /* tcp_send_reset: the reason came in 6.10 (b533fb9cf4f7); before, only full sockets fired it. */
 typedef void (*btf_trace_tcp_send_reset___reason)(void *, struct sock *, struct sk_buff *,
 						  enum sk_rst_reason);
+
+/* mce_record: (struct mce *) until 6.13 wrapped it (750fd23926f1); its name is all that tells them apart. */
+struct mce_hw_err {
+	struct mce m;
+} __attribute__((preserve_access_index));
+
+static __always_inline struct mce *recorded_mce(__u64 *ctx)
+{
+	if (bpf_core_type_exists(struct mce_hw_err))
+		return &((struct mce_hw_err *)ctx_arg(ctx, 0))->m;
+	return ctx_arg(ctx, 0);
+}
+
+/* arm_event: (proc), then in 6.17 (05954511b73e) with what the firmware says, its severity among it. */
+typedef void (*btf_trace_arm_event___severity)(void *, const struct cper_sec_proc_arm *, const __u8 *, const __u32,
+					       const __u8 *, const __u32, const __u8 *, const __u32, __u8, int);
+
+/* task_struct.cpu moved into thread_info in 5.16 (bcf9033e5449). */
+struct thread_info___since_5_16 {
+	__u32 cpu;
+} __attribute__((preserve_access_index));
+struct task_struct___since_5_16 {
+	struct thread_info___since_5_16 thread_info;
+} __attribute__((preserve_access_index));
+struct task_struct___before_5_16 {
+	unsigned int cpu;
+} __attribute__((preserve_access_index));
+
+static __always_inline __u32 task_cpu(struct task_struct *task)
+{
+	struct task_struct___since_5_16 *now = (void *)task;
+	struct task_struct___before_5_16 *old = (void *)task;
+
+	return bpf_core_field_exists(old->cpu) ? old->cpu : now->thread_info.cpu;
+}

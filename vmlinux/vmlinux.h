@@ -178,6 +178,19 @@ struct request {
 	struct bio *bio;
 };
 
+/* interrupts */
+struct irqaction {
+	struct irqaction *next;
+};
+
+/* errors of the hardware */
+struct mce {
+	__u64 status;
+};
+struct cper_sec_proc_arm {
+	__u32 validation_bits; /* a mere declaration would be no match for the kernel's structure */
+};
+
 /* iterators */
 struct bpf_iter__task {
 	struct task_struct *task;
