@@ -181,7 +181,7 @@ int maps_reserve_rows(struct collector *c)
 		void *key, *value;
 		int err;
 
-		if (table_is_array(table))
+		if (table_is_array(table) || table->file)
 			continue;
 		key = calloc(1, table->key_size);
 		value = calloc(cpus, (table->value_size + 7) / 8 * 8);

@@ -12,6 +12,7 @@
 
 #include "attach_parts.h"
 #include "embedded.h"
+#include "files.h"
 #include "log.h"
 #include "object.h"
 
@@ -65,6 +66,11 @@ static int add(struct collectors *collectors, const char *name, const char *sour
 	}
 	read_defaults(c);
 	err = schema_read(&c->schema, object, collectors->kernel, c->reason, sizeof(c->reason));
+	if (!err && !source) {
+		err = files_add_tables(name, &c->schema);
+		if (err)
+			snprintf(c->reason, sizeof(c->reason), "out of memory");
+	}
 	if (err)
 		log_error("%s: %s", source ? source : name, c->reason);
 	collectors->n++;

@@ -24,6 +24,7 @@
 #include "attach.h"
 #include "cgroup_tree.h"
 #include "clock.h"
+#include "files.h"
 #include "fold.h"
 #include "label.h"
 #include "list.h"
@@ -49,6 +50,7 @@ struct exporter {
 	struct families *families;
 	struct self *self;
 	struct fold *fold;
+	struct files *files;
 	struct poller poller;
 	struct snapshot_store *store;
 	struct serve *serve;
@@ -132,6 +134,7 @@ static int start_collectors(struct exporter *x)
 		return err;
 	x->groups = groups_new(&x->mounts, tell_pods, x);
 	x->processes = processes_new(x->options.procfs);
+	x->files = files_new(x->options.sysfs);
 	config = (struct fold_config){ .families = x->families,
 				       .groups = x->groups,
 				       .processes = x->processes,
@@ -139,10 +142,11 @@ static int start_collectors(struct exporter *x)
 				       .cgroup_retention_ns = x->options.cgroup_retention_ns,
 				       .process_level = x->options.process_max_series > 0 };
 	x->fold = x->groups && x->processes ? fold_new(&config) : NULL;
-	if (!x->fold || poller_init(&x->poller, &x->collectors, x->fold, x->groups)) {
+	if (!x->fold || !x->files || poller_init(&x->poller, &x->collectors, x->fold, x->groups)) {
 		log_error("out of memory");
 		return -ENOMEM;
 	}
+	x->poller.files = x->files;
 	running = collectors_settle(&x->collectors);
 	if (!running)
 		log_error(all_off(&x->collectors)
@@ -273,17 +277,20 @@ static void loop(struct exporter *x)
 {
 	struct pollfd fds[] = { { x->signals, POLLIN, 0 },
 				{ x->timer, POLLIN, 0 },
-				{ x->wanted, POLLIN, 0 } };
+				{ x->wanted, POLLIN, 0 },
+				{ files_clock_fd(x->files), POLLIN, 0 } };
 	struct signalfd_siginfo info;
 	uint64_t times;
 
 	for (;;) {
-		if (poll(fds, 3, -1) < 0)
+		if (poll(fds, sizeof(fds) / sizeof(*fds), -1) < 0)
 			continue; /* EINTR */
 		if (fds[0].revents && read(x->signals, &info, sizeof(info)) == sizeof(info)) {
 			log_info("ending on signal %u", info.ssi_signo);
 			return;
 		}
+		if (fds[3].revents)
+			files_clock_was_set(x->files);
 		if (fds[1].revents && read(x->timer, &times, sizeof(times)) == sizeof(times)) {
 			x->polls_missed += times - 1;
 			poll_once(x);
@@ -465,6 +472,7 @@ static void exporter_close(struct exporter *x)
 {
 	serve_stop(x->serve);
 	poller_free(&x->poller);
+	files_free(x->files);
 	fold_free(x->fold);
 	collectors_close(&x->collectors);
 	groups_free(x->groups);
