@@ -36,6 +36,7 @@ struct file_table {
 	enum level level;
 	enum metric_kind kind;
 	unsigned int scale; /* see snapshot.h */
+	uint32_t most;	    /* series, for --list */
 	void (*read)(struct reading *r);
 };
 
@@ -275,24 +276,24 @@ static const struct file_table tables[] = {
 	  "Times the kernel complained about itself since boot: a warning, an oops, a CPU or RCU "
 	  "that "
 	  "was stuck. Any: read dmesg; after an oops or a lockup plan a reboot.",
-	  LEVEL_NODE, METRIC_COUNTER, 0, read_incidents },
+	  LEVEL_NODE, METRIC_COUNTER, 0, 5, read_incidents },
 	{ "health", "ebpf_node_thermal_throttles_total", "scope",
 	  "Times the processor slowed down because a core or a whole package was too hot. High: "
 	  "check "
 	  "fans and air.",
-	  LEVEL_NODE, METRIC_COUNTER, 0, read_throttles },
+	  LEVEL_NODE, METRIC_COUNTER, 0, 2, read_throttles },
 	{ "health", "ebpf_node_clock_steps_total", NULL,
 	  "Times the clock was set, so that it jumped, since the exporter started. Many: time "
 	  "synchronisation does not hold the clock.",
-	  LEVEL_NODE, METRIC_COUNTER, 0, read_clock_steps },
+	  LEVEL_NODE, METRIC_COUNTER, 0, 1, read_clock_steps },
 	{ "health", "ebpf_node_clock_offset_seconds", NULL,
 	  "What the clock is still to be moved by, in small steps, to agree with its time source; "
 	  "negative when it is ahead.",
-	  LEVEL_NODE, METRIC_GAUGE, 9, read_clock_offset },
+	  LEVEL_NODE, METRIC_GAUGE, 9, 1, read_clock_offset },
 	{ "health", "ebpf_device_filesystem_errors_total", "device",
 	  "Errors that an ext4 file system found in itself, by device. Any: back up, then check it "
 	  "(fsck).",
-	  LEVEL_DEVICE, METRIC_COUNTER, 0, read_filesystem_errors },
+	  LEVEL_DEVICE, METRIC_COUNTER, 0, 256, read_filesystem_errors },
 };
 
 static int describe(struct table *table, const struct file_table *file)
@@ -306,6 +307,7 @@ static int describe(struct table *table, const struct file_table *file)
 				 .map_type = BPF_MAP_TYPE_ARRAY, /* a 0 in it is a statement */
 				 .key_size = sizeof(struct file_key),
 				 .value_size = sizeof(uint64_t),
+				 .max_entries = file->most,
 				 .level = file->level,
 				 .cgroup_at = -1,
 				 .labels = label,
