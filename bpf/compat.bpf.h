@@ -142,23 +142,30 @@ typedef void (*btf_trace_tcp_retransmit_skb___err)(void *, struct sock *, struct
 typedef void (*btf_trace_tcp_send_reset___reason)(void *, struct sock *, struct sk_buff *,
 						  enum sk_rst_reason);
 
-/* mce_record: (struct mce *) until 6.13 wrapped it (750fd23926f1); its name is all that tells them apart. */
-struct mce_hw_err {
-	struct mce m;
+/*
+ * mce_record: (struct mce *), on newer kernels (7.3, not yet 6.12) a structure around it; nothing but the
+ * name of the argument's type tells them apart. x86 alone has either.
+ */
+struct mce___bare {
+	__u64 status;
+} __attribute__((preserve_access_index));
+struct mce_hw_err___around {
+	struct mce___bare m;
 } __attribute__((preserve_access_index));
 
-static __always_inline struct mce *recorded_mce(__u64 *ctx)
+static __always_inline __u64 mce_status(__u64 *ctx)
 {
-	if (bpf_core_type_exists(struct mce_hw_err))
-		return &((struct mce_hw_err *)ctx_arg(ctx, 0))->m;
-	return ctx_arg(ctx, 0);
+	struct mce_hw_err___around *now = ctx_arg(ctx, 0);
+	struct mce___bare *old = (void *)now;
+
+	return bpf_core_field_exists(now->m) ? now->m.status : old->status;
 }
 
-/* arm_event: (proc), then in 6.17 (05954511b73e) with what the firmware says, its severity among it. */
+/* arm_event: (proc), then with what the firmware says, its severity among it (6.12.118, not yet 6.1). */
 typedef void (*btf_trace_arm_event___severity)(void *, const struct cper_sec_proc_arm *, const __u8 *, const __u32,
 					       const __u8 *, const __u32, const __u8 *, const __u32, __u8, int);
 
-/* task_struct.cpu moved into thread_info in 5.16 (bcf9033e5449). */
+/* task_struct.cpu moved into thread_info in 5.16. */
 struct thread_info___since_5_16 {
 	__u32 cpu;
 } __attribute__((preserve_access_index));

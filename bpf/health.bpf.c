@@ -75,7 +75,7 @@ static __always_inline enum severity_of severity_of_mce(__u64 status)
 SEC("?tp_btf/mce_record")
 int mce_error(__u64 *ctx)
 {
-	count(mce, severity_of_mce(recorded_mce(ctx)->status), 1);
+	count(mce, severity_of_mce(mce_status(ctx)), 1);
 	return 0;
 }
 

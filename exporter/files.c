@@ -96,7 +96,7 @@ static bool read_number(uint64_t *number, const char *path)
 
 /* ---- /sys/kernel/X_count ---- */
 
-/* oops, warn: 6.2 (9db89b411170, 8b05aa263361); the others: 6.16 and later */
+/* oops and warn came with 6.2, the others later: what is there is read */
 static void read_incidents(struct reading *r)
 {
 	static const char *const kinds[] = { "warn", "oops", "softlockup", "hardlockup",

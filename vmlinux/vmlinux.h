@@ -184,9 +184,6 @@ struct irqaction {
 };
 
 /* errors of the hardware */
-struct mce {
-	__u64 status;
-};
 struct cper_sec_proc_arm {
 	__u32 validation_bits; /* a mere declaration would be no match for the kernel's structure */
 };
