@@ -208,3 +208,45 @@ static __always_inline __u64 netns_id(struct net *net)
 {
 	return bpf_core_field_exists(net->net_cookie) ? net->net_cookie : (__u64)net;
 }
+
+/*
+ * mce_record: (struct mce *), on newer kernels (7.3, not yet 6.12) a structure around it; nothing but the
+ * name of the argument's type tells them apart. x86 alone has either.
+ */
+struct mce___bare {
+	__u64 status;
+} __attribute__((preserve_access_index));
+struct mce_hw_err___around {
+	struct mce___bare m;
+} __attribute__((preserve_access_index));
+
+static __always_inline __u64 mce_status(__u64 *ctx)
+{
+	struct mce_hw_err___around *now = ctx_arg(ctx, 0);
+	struct mce___bare *old = (void *)now;
+
+	return bpf_core_field_exists(now->m) ? now->m.status : old->status;
+}
+
+/* arm_event: (proc), then with what the firmware says, its severity among it (6.12.118, not yet 6.1). */
+typedef void (*btf_trace_arm_event___severity)(void *, const struct cper_sec_proc_arm *, const __u8 *, const __u32,
+					       const __u8 *, const __u32, const __u8 *, const __u32, __u8, int);
+
+/* task_struct.cpu moved into thread_info in 5.16. */
+struct thread_info___since_5_16 {
+	__u32 cpu;
+} __attribute__((preserve_access_index));
+struct task_struct___since_5_16 {
+	struct thread_info___since_5_16 thread_info;
+} __attribute__((preserve_access_index));
+struct task_struct___before_5_16 {
+	unsigned int cpu;
+} __attribute__((preserve_access_index));
+
+static __always_inline __u32 task_cpu(struct task_struct *task)
+{
+	struct task_struct___since_5_16 *now = (void *)task;
+	struct task_struct___before_5_16 *old = (void *)task;
+
+	return bpf_core_field_exists(old->cpu) ? old->cpu : now->thread_info.cpu;
+}

@@ -28,6 +28,7 @@ typedef __u32 ifindex_t;   /* interface name */
 typedef __s32 errno_t;	   /* ECONNREFUSED; or what is no error number: the last two of these */
 enum { ERRNO_NAMED = 134 /* below: what a process may see */, ERRNO_ABORTED = 4096, ERRNO_OTHER };
 typedef __u32 signal_t;	   /* TERM */
+typedef __u32 irq_t;	   /* an interrupt's number plus 1: who uses it, as /proc/interrupts says */
 typedef char comm_t[16];
 
 /* Metrics. A name ending in _ns, _us or _ms is exported in seconds. */

@@ -51,6 +51,17 @@ static __always_inline cgroup_id_t cgroup_of_task(struct task_struct *task)
 	return set->dfl_cgrp->kn->id;
 }
 
+/*
+ * Of whoever is on the CPU. Before 5.11 (3ca1032ab7ab) `current` is no task that fields can be read of,
+ * and the kernel itself says its v2 group alone.
+ */
+static __always_inline cgroup_id_t cgroup_of_current(void)
+{
+	if (have_local_storage())
+		return cgroup_of_task(bpf_get_current_task_btf());
+	return node_cgroup_v1 ? CGROUP_ROOT : bpf_get_current_cgroup_id();
+}
+
 static __always_inline void who_of_task(struct who *who, struct task_struct *task)
 {
 	struct task_struct *leader = task->group_leader;

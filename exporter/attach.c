@@ -169,6 +169,20 @@ static void note_missing(struct collector *c)
 	c->error = "unsupported_kernel";
 }
 
+/*
+ * What only a missing program counts is not 0, but unknown: where an enum's value begins a
+ * program's name (`mce` and `mce_error`) it loses its own, and fold.c shows no zeros for it.
+ */
+static void forget_values(struct collector *c)
+{
+	for (size_t i = 0; i < c->nr_programs; i++) {
+		const char *name = bpf_program__name(c->programs[i].bpf);
+
+		for (size_t k = 0; k < c->schema.nr_tables && c->programs[i].is_missing; k++)
+			schema_forget_value(&c->schema.tables[k], name, strcspn(name, "_"));
+	}
+}
+
 static void load_one(struct collectors *collectors, struct collector *c,
 		     const struct node_facts *facts, bool storage)
 {
@@ -179,8 +193,10 @@ static void load_one(struct collectors *collectors, struct collector *c,
 		return;
 	c->state = COLLECTOR_UP;
 	err = find_programs(c, &collectors->kernel);
-	if (!err)
+	if (!err) {
 		note_missing(c);
+		forget_values(c);
+	}
 	if (!err && c->state != COLLECTOR_DOWN)
 		err = load(collectors, c, facts, storage);
 	if (err) {

@@ -246,7 +246,7 @@ int maps_reserve_rows(struct collector *c)
 		void *key, *value;
 		int err;
 
-		if (table_is_array(table))
+		if (table_is_array(table) || table->file)
 			continue;
 		key = calloc(1, table->key_size);
 		value = calloc(cpus, (table->value_size + 7) / 8 * 8);
@@ -270,14 +270,19 @@ struct warming {
 	void *key, *value;
 };
 
+/* Whether a table's rows are made as they come. */
+static bool makes_rows(const struct table *table)
+{
+	return table->map && bpf_map__map_flags(table->map) & BPF_F_NO_PREALLOC;
+}
+
 static void warm_here(const struct warming *w)
 {
 	for (size_t i = 0; i < w->c->schema.nr_tables; i++) {
-		const struct bpf_map *map = w->c->schema.tables[i].map;
-		int fd = bpf_map__fd(map);
+		const struct table *table = &w->c->schema.tables[i];
+		int fd = makes_rows(table) ? bpf_map__fd(table->map) : -1;
 
-		if (bpf_map__map_flags(map) & BPF_F_NO_PREALLOC &&
-		    !bpf_map_update_elem(fd, w->key, w->value, BPF_NOEXIST))
+		if (fd >= 0 && !bpf_map_update_elem(fd, w->key, w->value, BPF_NOEXIST))
 			bpf_map_delete_elem(fd, w->key);
 	}
 }
@@ -315,7 +320,7 @@ void maps_warm(const struct collector *c)
 	for (size_t i = 0; i < c->schema.nr_tables; i++) {
 		const struct table *table = &c->schema.tables[i];
 
-		if (!(bpf_map__map_flags(table->map) & BPF_F_NO_PREALLOC))
+		if (!makes_rows(table))
 			continue;
 		key = table->key_size > key ? table->key_size : key;
 		value = table->value_size > value ? table->value_size : value;

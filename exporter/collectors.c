@@ -11,6 +11,7 @@
 
 #include "attach_parts.h"
 #include "embedded.h"
+#include "files.h"
 #include "log.h"
 #include "object.h"
 
@@ -193,6 +194,11 @@ static int read_schemas(struct collectors *collectors)
 
 		err = schema_read(&c->schema, c->object, collectors->kernel.types, c->reason,
 				  sizeof(c->reason));
+		if (!err && !c->source) {
+			err = files_add_tables(c->name, &c->schema);
+			if (err)
+				snprintf(c->reason, sizeof(c->reason), "out of memory");
+		}
 		if (err)
 			log_error("%s: %s", c->source ? c->source : c->name, c->reason);
 	}

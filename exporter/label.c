@@ -176,13 +176,60 @@ static void decode_signal(const struct label *label, const void *key, struct buf
 		buffer_printf(out, "unknown_%d", v);
 }
 
+/* What the kernel calls an interrupt: the devices on the line, else the chip it comes from. */
+static void irq_name(unsigned int irq, char *name, size_t size)
+{
+	static const char *const files[] = { "actions", "chip_name" };
+	char path[512];
+	FILE *file;
+
+	*name = 0;
+	for (size_t i = 0; i < sizeof(files) / sizeof(*files) && !*name; i++) {
+		snprintf(path, sizeof(path), "%s/kernel/irq/%u/%s", sysfs, irq, files[i]);
+		file = fopen(path, "re");
+		if (!file)
+			continue;
+		if (!fgets(name, (int)size, file))
+			*name = 0;
+		name[strcspn(name, "\n")] = 0;
+		fclose(file);
+	}
+	if (!*name)
+		snprintf(name, size, "irq%u", irq);
+}
+
+/*
+ * Machines with many queues have thousands of interrupts: the first names to count get a series
+ * each, all others share one.
+ */
+#define IRQ_NAMES 64
+
+static void decode_irq(const struct label *label, const void *key, struct buffer *out)
+{
+	static char *known[IRQ_NAMES];
+	uint32_t irq = integer(label, key);
+	char name[256];
+
+	if (irq)
+		irq_name(irq - 1, name, sizeof(name));
+	for (size_t i = 0; irq && i < IRQ_NAMES; i++) {
+		if (!known[i])
+			known[i] = strdup(name);
+		if (known[i] && !strcmp(known[i], name)) {
+			buffer_printf(out, "%s", name);
+			return;
+		}
+	}
+	buffer_printf(out, "other");
+}
+
 static const struct label_kind kinds[] = {
 	{ "cgroup_id_t", 8, decode_integer }, /* label_cgroup.c makes the labels */
 	{ "pid_t", 4, decode_integer },	      { "comm_t", 16, decode_chars },
 	{ "dev_t", 4, decode_dev },	      { "ifindex_t", 4, decode_ifindex },
 	{ "__be16", 2, decode_port },	      { "__be32", 4, decode_ipv4 },
 	{ "in6_addr", 16, decode_ipv6 },      { "errno_t", 4, decode_errno },
-	{ "signal_t", 4, decode_signal },
+	{ "signal_t", 4, decode_signal },     { "irq_t", 4, decode_irq },
 };
 const struct label_kind *const label_kind_cgroup = &kinds[0];
 const struct label_kind label_kind_enum = { NULL, 0, decode_enum };

@@ -23,6 +23,7 @@
 
 #include "attach.h"
 #include "clock.h"
+#include "files.h"
 #include "fold.h"
 #include "label.h"
 #include "list.h"
@@ -49,6 +50,7 @@ struct exporter {
 	struct families *families;
 	struct self *self;
 	struct fold *fold;
+	struct files *files;
 	struct poller poller;
 	struct snapshot_store *store;
 	struct serve *serve;
@@ -103,6 +105,7 @@ static int start_collectors(struct exporter *x)
 		return err;
 	x->groups = groups_new(&x->mounts, tell_pods, x);
 	x->processes = processes_new(x->options.procfs);
+	x->files = files_new(x->options.sysfs);
 	config = (struct fold_config){ .families = x->families,
 				       .groups = x->groups,
 				       .processes = x->processes,
@@ -110,13 +113,14 @@ static int start_collectors(struct exporter *x)
 				       .cgroup_retention_ns = x->options.cgroup_retention_ns,
 				       .process_level = x->options.process_max_series > 0 };
 	x->fold = x->groups && x->processes ? fold_new(&config) : NULL;
-	if (!x->fold) {
+	if (!x->fold || !x->files) {
 		log_error("out of memory");
 		return -ENOMEM;
 	}
 	err = poller_init(&x->poller, &x->collectors, x->fold, x->groups);
 	if (err)
 		return err;
+	x->poller.files = x->files;
 	running = collectors_settle(&x->collectors);
 	if (!running)
 		log_error(all_off(&x->collectors)
@@ -285,13 +289,14 @@ static void loop(struct exporter *x)
 {
 	struct pollfd fds[] = { { x->signals, POLLIN, 0 },
 				{ x->timer, POLLIN, 0 },
-				{ x->wanted, POLLIN, 0 } };
+				{ x->wanted, POLLIN, 0 },
+				{ files_clock_fd(x->files), POLLIN, 0 } };
 	struct signalfd_siginfo info;
 	uint64_t times;
 	int said = 0;
 
 	for (;;) {
-		if (poll(fds, 3, -1) < 0) {
+		if (poll(fds, sizeof(fds) / sizeof(*fds), -1) < 0) {
 			pause_loop("cannot wait for the next poll", &said);
 			continue;
 		}
@@ -299,6 +304,8 @@ static void loop(struct exporter *x)
 			log_info("ending on signal %u", info.ssi_signo);
 			return;
 		}
+		if (fds[3].revents)
+			files_clock_was_set(x->files);
 		if (take(&fds[1], &times, sizeof(times), &said)) {
 			x->polls_missed += times - 1;
 			poll_once(x);
@@ -450,6 +457,7 @@ static void exporter_close(struct exporter *x)
 {
 	serve_stop(x->serve);
 	poller_free(&x->poller);
+	files_free(x->files);
 	fold_free(x->fold);
 	collectors_close(&x->collectors);
 	groups_free(x->groups);

@@ -43,7 +43,7 @@ static int add_tables(struct poller *poller, struct collector *c)
 		}
 		t->collector = c;
 		t->table = table;
-		t->fd = bpf_map__fd(table->map);
+		t->fd = table->file ? -1 : bpf_map__fd(table->map);
 		t->lost = c->lost[i];
 		poller->nr_tables++;
 	}
@@ -294,7 +294,12 @@ static int read_rows(struct poller *poller, struct polled_table *t)
 static int read_table(struct poller *poller, struct polled_table *t)
 {
 	struct reaper reaper = { poller, t };
-	int err = read_rows(poller, t);
+	int err;
+
+	if (t->table->file)
+		return poller->files ? files_read(poller->files, t->table->file, t->fold, &t->rows)
+				     : 0;
+	err = read_rows(poller, t);
 
 	if (!err && !reserve(poller, t, 1))
 		fold_dead_rows(t->fold, reap, &reaper);
@@ -400,7 +405,7 @@ int poller_try(struct poller *poller)
 	for (size_t i = 0; i < poller->nr_polled && !err; i++)
 		err = run_iterators(poller->polled[i].collector);
 	for (size_t i = 0; i < poller->nr_tables && !err; i++)
-		if (runs(poller->tables[i].collector))
+		if (runs(poller->tables[i].collector) && !poller->tables[i].table->file)
 			err = read_rows(poller, &poller->tables[i]);
 	return err;
 }

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "attach.h"
+#include "files.h"
 #include "fold.h"
 
 /* One table of one collector, as it is polled. */
@@ -39,6 +40,7 @@ struct poller {
 	struct collectors *collectors;
 	struct fold *fold;
 	struct groups *groups;
+	struct files *files; /* the caller's; NULL: no kernel files are read */
 	struct polled_table *tables;
 	size_t nr_tables;
 	struct polled_collector *polled; /* per collector that runs */

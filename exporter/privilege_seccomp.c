@@ -18,6 +18,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 static const char *const calls[] = {
@@ -27,6 +28,7 @@ static const char *const calls[] = {
 	"mremap",
 	"munmap",
 	/* threads and time */
+	"adjtimex", /* some C libraries', for clock_adjtime below */
 	"clock_getres",
 	"clock_gettime",
 	"clock_nanosleep",
@@ -143,6 +145,10 @@ static const struct rule rules[] = {
 	{ "fcntl", { { 1, INT, F_SETFD } } },
 	{ "fcntl", { { 1, INT, F_GETFL } } },
 	{ "fcntl", { { 1, INT, F_SETFL } } },
+	/* how the clock is steered, to be read: what would change it takes CAP_SYS_TIME, and the
+	   call's modes lie in memory */
+	{ "clock_adjtime", { { 0, INT, CLOCK_REALTIME } } },
+	{ "clock_adjtime64", { { 0, INT, CLOCK_REALTIME } } },
 	{ "ioctl", { { 1, INT, FIONBIO } } },
 	{ "ioctl", { { 1, INT, TCGETS } } },
 	{ "ioctl", { { 1, INT, SIOCGIFNAME } } }, /* interface names, by the socket of label.c */

@@ -8,7 +8,7 @@
 #include "histogram.h"
 #include "render.h"
 
-#define LINE_MAX_TAIL (RENDER_NUMBER_MAX + 1)
+#define LINE_MAX_TAIL (RENDER_NUMBER_MAX + 2) /* a sign, the end of the line */
 /* Room is reserved for so many samples at once: few checks, and their prefixes stay cached. */
 #define CHUNK 64
 
@@ -17,6 +17,20 @@ static char *put_line(char *at, const struct prefix *prefix, uint64_t value, uns
 	memcpy(at, prefix->text, prefix->len);
 	at += prefix->len;
 	at += render_number(at, value, scale);
+	*at++ = '\n';
+	return at;
+}
+
+/* A gauge may be below zero. */
+static char *put_gauge(char *at, const struct sample *sample, unsigned int scale)
+{
+	bool negative = (int64_t)sample->value < 0;
+
+	memcpy(at, sample->lines->text, sample->lines->len);
+	at += sample->lines->len;
+	if (negative)
+		*at++ = '-';
+	at += render_number(at, negative ? -sample->value : sample->value, scale);
 	*at++ = '\n';
 	return at;
 }
@@ -66,6 +80,9 @@ static void add_samples(struct buffer *out, const struct snapshot_family *family
 		if (histogram)
 			for (size_t i = 0; i < n; i++)
 				at = put_histogram(at, &samples[i], family->scale);
+		else if (family->kind == METRIC_GAUGE)
+			for (size_t i = 0; i < n; i++)
+				at = put_gauge(at, &samples[i], family->scale);
 		else
 			for (size_t i = 0; i < n; i++)
 				at = put_line(at, samples[i].lines, samples[i].value,

@@ -382,6 +382,22 @@ bool table_is_percpu(const struct table *table)
 	       table->map_type == BPF_MAP_TYPE_PERCPU_ARRAY;
 }
 
+void schema_forget_value(struct table *table, const char *name, size_t len)
+{
+	for (size_t i = 0; i < table->nr_labels && table_is_array(table); i++) {
+		struct enum_names *names = &table->labels[i].names;
+
+		for (size_t k = 0; k < names->n; k++) {
+			if (strlen(names->values[k].name) != len ||
+			    memcmp(names->values[k].name, name, len))
+				continue;
+			free(names->values[k].name);
+			names->values[k] = names->values[--names->n];
+			break;
+		}
+	}
+}
+
 void schema_families(const struct table *table,
 		     void (*each)(const struct table *table, const struct metric *metric,
 				  const char *name, enum level level, void *arg),

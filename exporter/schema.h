@@ -16,6 +16,7 @@ struct btf;
 struct bpf_object;
 struct bpf_map;
 struct label_kind;
+struct file_table;
 
 #define WHO_SIZE 32 /* struct who of bpf/who.bpf.h: cgroup, pid, comm */
 #define WHO_PID	 8  /* where the pid is in it */
@@ -64,7 +65,8 @@ struct metric {
 
 struct table {
 	char *name;
-	struct bpf_map *map; /* NULL in a schema made without an object */
+	struct bpf_map *map;	       /* NULL in a schema made without an object */
+	const struct file_table *file; /* NULL: a map; else read from kernel files (files.h) */
 	uint32_t map_type, key_size, value_size, max_entries;
 	enum level level;  /* of `family`; LEVEL_PROCESS when the table has that level alone */
 	bool has_who;	   /* the key begins with a struct who */
@@ -95,6 +97,10 @@ void schema_free(struct schema *schema);
 /* True for map types whose rows exist from the start: a zero in them is a statement. */
 bool table_is_array(const struct table *table);
 bool table_is_percpu(const struct table *table);
+
+/* Takes the name of an enum's value from the labels of an array: its row is not shown while it is
+ * 0. */
+void schema_forget_value(struct table *table, const char *name, size_t len);
 
 /* Calls `each` for every family the table has: its name, level and metric, in order. */
 void schema_families(const struct table *table,

@@ -200,6 +200,8 @@ static void describe_collector(struct self *self, const struct collector *c, con
 	for (size_t i = 0; i < c->schema.nr_tables && c->state <= COLLECTOR_PARTIAL; i++) {
 		const struct table *table = &c->schema.tables[i];
 
+		if (table->file)
+			continue;
 		set(self, ID_MAP_CAPACITY, LABELS("map", table->name), table->max_entries);
 		set_known(self, ID_MAP_MEMORY, LABELS("map", table->name),
 			  map_memory(procfs, bpf_map__fd(table->map)));
@@ -275,6 +277,8 @@ static void update_collectors(struct self *self, const struct poller *poller)
 	for (size_t i = 0; i < poller->nr_tables; i++) {
 		const struct polled_table *t = &poller->tables[i];
 
+		if (t->table->file)
+			continue;
 		set(self, ID_MAP_ENTRIES, LABELS("map", t->table->name), t->rows);
 		if (t->lost)
 			set(self, ID_OVERFLOW, LABELS("table", t->table->name),

@@ -39,7 +39,8 @@ struct sample {
 	};
 };
 
-/* Values are integers in units of 10^-scale: 9 for nanoseconds shown as seconds, 0 for counts. */
+/* Values are integers in units of 10^-scale: 9 for nanoseconds shown as seconds, 0 for counts.
+ * Those of gauges have a sign, in two's complement. */
 struct snapshot_family {
 	const char *name; /* borrowed, lives as long as the program */
 	const char *help; /* unescaped; borrowed likewise */

@@ -254,6 +254,16 @@ struct address_space {
 };
 struct bdi_writeback;
 
+/* interrupts */
+struct irqaction {
+	struct irqaction *next;
+};
+
+/* errors of the hardware */
+struct cper_sec_proc_arm {
+	__u32 validation_bits; /* a mere declaration would be no match for the kernel's structure */
+};
+
 /* iterators */
 struct bpf_iter__task {
 	struct task_struct *task;

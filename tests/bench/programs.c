@@ -304,6 +304,34 @@ static void force_synacks(void)
 		give_up("nft cannot clean up");
 }
 
+/* Datagrams to nobody's port over lo: a net_rx softirq each, in the time of the sender. */
+static void force_softirqs(void)
+{
+	struct sockaddr_in to = local(9);
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		give_up("socket: %m");
+	for (int i = 0; i < 50000; i++)
+		sendto(fd, "x", 1, 0, (void *)&to, sizeof(to));
+	close(fd);
+}
+
+/* Of the disk that this very program lies on, where that has interrupts. */
+static void force_hardirqs(void)
+{
+	void *block;
+	int fd = open("/proc/self/exe", O_RDONLY | O_DIRECT | O_CLOEXEC);
+
+	if (fd < 0 || posix_memalign(&block, 4096, 4096))
+		return; /* on a file system without disk: not forced then, and said so */
+	for (int i = 0; i < 2000; i++)
+		if (pread(fd, block, 4096, 0) < 0)
+			break;
+	free(block);
+	close(fd);
+}
+
 static const char *disk; /* a loop device of run.sh's; NULL without one */
 
 static void force_reads(void)
@@ -438,6 +466,17 @@ static void switch_row(const char *what, void (*events)(void))
 		  (unsigned long long)p->best_runs);
 }
 
+/* What two programs of one event take together. */
+static void both_row(const char *what, const char *begin, const char *end, double budget, const char *budget_text)
+{
+	const struct pair *a = pair_of(begin), *b = pair_of(end);
+	double both = a->median + b->median;
+
+	table_row(what, budget_text, !a->best_runs ? NO_BUDGET : both <= budget,
+		  "%.0f ns (least %.0f; %llu events: %s)", both, a->least + b->least,
+		  (unsigned long long)b->best_runs, b->best_runs ? b->workload : "not forced here");
+}
+
 static void other_rows(void)
 {
 	for (size_t i = 0; i < nr_pairs; i++) {
@@ -488,6 +527,10 @@ int main(int argc, char **argv)
 	measure("refused connections", force_resets, true);
 	measure("5 % loss on lo", force_retransmits, true);
 	measure("lost SYN-ACKs", force_synacks, true);
+	measure("datagrams over lo", force_softirqs, true);
+	measure("4 kB direct reads of the disk", force_hardirqs, false);
+	both_row("softirq, entry and exit", "softirq_begin", "softirq_end", 80, "80 ns");
+	both_row("hardirq, entry and exit", "hardirq_begin", "hardirq_end", 0, "-");
 	if (disk)
 		measure("4 kB direct reads of a loop device", force_reads, false);
 	measure("mkdir of cgroups", force_cgroups, false);

@@ -214,6 +214,61 @@ static void test_disk_name(void **state)
 	bpf_object__close(object);
 }
 
+static void write_file(const char *dir, const char *name, const char *text)
+{
+	char path[256], *slash;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	for (slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = 0;
+		mkdir(path, 0755);
+		*slash = '/';
+	}
+	file = fopen(path, "w");
+	assert_non_null(file);
+	fputs(text, file);
+	fclose(file);
+}
+
+/* Bug: an interrupt's number off by one, no name where the kernel has one, a series for each of thousands. */
+static void test_irq_name(void **state)
+{
+	const struct label label = { .size = 4, .kind = label_kind_named("irq_t") };
+	char dir[] = "/tmp/bpf_exporter_label_XXXXXX", name[64], text[64];
+	uint32_t key = 0;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	write_file(dir, "kernel/irq/0/actions", "timer\n");
+	write_file(dir, "kernel/irq/17/actions", "i801_smbus,ehci_hcd:usb1\n");
+	write_file(dir, "kernel/irq/18/actions", "\n"); /* nobody asked for it */
+	write_file(dir, "kernel/irq/18/chip_name", "IO-APIC\n");
+	label_set_sysfs(dir);
+	assert_string_equal(decoded(&label, &key), "other");
+	key = 1;
+	assert_string_equal(decoded(&label, &key), "timer");
+	key = 18;
+	assert_string_equal(decoded(&label, &key), "i801_smbus,ehci_hcd:usb1");
+	key = 19;
+	assert_string_equal(decoded(&label, &key), "IO-APIC");
+	key = 20;
+	assert_string_equal(decoded(&label, &key), "irq19");
+	for (unsigned int i = 0; i < 100; i++) {
+		snprintf(name, sizeof(name), "kernel/irq/%u/actions", 1000 + i);
+		snprintf(text, sizeof(text), "queue%u\n", i);
+		write_file(dir, name, text);
+		key = 1001 + i;
+		text[strlen(text) - 1] = 0;
+		assert_string_equal(decoded(&label, &key), i < 60 ? text : "other");
+	}
+	key = 1; /* those that have a name keep it */
+	assert_string_equal(decoded(&label, &key), "timer");
+	label_set_sysfs("/sys");
+	snprintf(name, sizeof(name), "rm -rf %s", dir);
+	assert_int_equal(system(name), 0);
+}
+
 /* ---- all the way to the text ---- */
 
 /* A parser of the text format, as strict as Prometheus': the value of label `name` of the one sample. */
@@ -295,7 +350,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_text),	 cmocka_unit_test(test_commas),
 		cmocka_unit_test(test_kinds),	 cmocka_unit_test(test_arrays),
-		cmocka_unit_test(test_disk_name), cmocka_unit_test(test_forged_sample),
+		cmocka_unit_test(test_disk_name), cmocka_unit_test(test_irq_name),
+		cmocka_unit_test(test_forged_sample),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

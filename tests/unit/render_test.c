@@ -182,6 +182,7 @@ static const char want_text[] = "# HELP switches_total Back\\\\slash, \"quote\" 
 				"# HELP age_seconds An age.\n"
 				"# TYPE age_seconds gauge\n"
 				"age_seconds 1.5\n"
+				"age_seconds{of=\"x\"} -9223372036.854775808\n"
 				"# HELP run_seconds A time.\n"
 				"# TYPE run_seconds histogram\n"
 				"run_seconds_bucket{le=\"9.5367431640625e-07\"} 1\n"
@@ -203,12 +204,13 @@ static const char want_text[] = "# HELP switches_total Back\\\\slash, \"quote\" 
 
 /*
  * Bug: buckets that are not cumulative, a bound off by one slot (slot 8 belongs to the second le,
- * slot 9 to the third, slot 97 to +Inf only), the sum counted as a slot, headers of empty families.
+ * slot 9 to the third, slot 97 to +Inf only), the sum counted as a slot, headers of empty families, a
+ * gauge below zero as 18 billion.
  */
 static void test_exposition(void **state)
 {
-	struct snapshot *snapshot = snapshot_new(4, 4, 1, 0);
-	struct prefix counter[2], gauge, lines[HIST_CLASSIC + 3];
+	struct snapshot *snapshot = snapshot_new(4, 5, 1, 0);
+	struct prefix counter[2], gauge[2], lines[HIST_CLASSIC + 3];
 	char names[HIST_CLASSIC][80];
 	struct snapshot_family *family = snapshot->families;
 	struct buffer out = { 0 };
@@ -227,11 +229,13 @@ static void test_exposition(void **state)
 	family[0].samples[1] = (struct sample){ .lines = &counter[1], .value = 0 };
 	family[1] =
 		(struct snapshot_family){ "empty_total", "Nothing.", METRIC_COUNTER, 0, NULL, 0 };
-	set_prefix(&gauge, "age_seconds ");
+	set_prefix(&gauge[0], "age_seconds ");
+	set_prefix(&gauge[1], "age_seconds{of=\"x\"} ");
 	family[2] = (struct snapshot_family){
-		"age_seconds", "An age.", METRIC_GAUGE, 9, snapshot_samples(snapshot, 1), 1
+		"age_seconds", "An age.", METRIC_GAUGE, 9, snapshot_samples(snapshot, 2), 2
 	};
-	family[2].samples[0] = (struct sample){ .lines = &gauge, .value = 1500000000 };
+	family[2].samples[0] = (struct sample){ .lines = &gauge[0], .value = 1500000000 };
+	family[2].samples[1] = (struct sample){ .lines = &gauge[1], .value = (uint64_t)INT64_MIN };
 
 	for (size_t i = 0; i < HIST_CLASSIC; i++) {
 		snprintf(names[i], sizeof(names[i]), "run_seconds_bucket{le=\"%s\"} ",

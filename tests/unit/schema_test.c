@@ -301,6 +301,29 @@ static void test_who(void **state)
 	assert_int_equal(table_named(&f->schema, "node")->nr_labels, 0);
 }
 
+/* Catches the zeros of what nobody counts, and the loss of another value's name. */
+static void test_forget_value(void **state)
+{
+	struct fixture *f = *state;
+	struct table *array = NULL;
+	size_t n;
+
+	for (size_t i = 0; i < f->schema.nr_tables; i++)
+		if (table_is_array(&f->schema.tables[i]) && f->schema.tables[i].nr_labels == 1 &&
+		    f->schema.tables[i].labels[0].names.n > 1)
+			array = &f->schema.tables[i];
+	assert_non_null(array);
+	n = array->labels[0].names.n;
+	char *first = strdup(array->labels[0].names.values[0].name);
+	schema_forget_value(array, first, strlen(first) - 1); /* its beginning is another name */
+	assert_int_equal(array->labels[0].names.n, n);
+	schema_forget_value(array, first, strlen(first));
+	assert_int_equal(array->labels[0].names.n, n - 1);
+	for (size_t i = 0; i < n - 1; i++)
+		assert_string_not_equal(array->labels[0].names.values[i].name, first);
+	free(first);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -311,6 +334,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_labels, open_good, close_good),
 		cmocka_unit_test_setup_teardown(test_enum, open_good, close_good),
 		cmocka_unit_test_setup_teardown(test_who, open_good, close_good),
+		cmocka_unit_test_setup_teardown(test_forget_value, open_good, close_good),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -116,6 +116,7 @@ wanted_modules() {
 		*/kernel/drivers/block/loop.ko*
 		*/kernel/drivers/block/null_blk*
 		*/kernel/drivers/virtio/virtio*
+		*/mce/mce-inject.ko*
 		*/kernel/fs/ext4/*
 		*/kernel/fs/jbd2/*
 		*/kernel/fs/mbcache.ko*
