@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-3-Clause */
 /* bpf/owner.bpf.c: remembers which process owns a TCP socket; counts nothing. */
 #include "owner.bpf.h"
+#include "listen.bpf.h"
 
 /* Who listens on a port, for its accepted sockets: they are no clones where there is no storage. */
 struct port {
@@ -87,22 +88,18 @@ int owner_of_open_socket(struct bpf_iter__task_file *ctx)
 	struct file *file = ctx->file;
 	struct owner fresh = { .by_itself = true };
 	struct owner *owner;
-	struct socket *socket;
 	struct sock *sk;
 
 	if (!task || !file || !have_local_storage())
 		return 0;
-	socket = bpf_sock_from_file(file);
-	if (!socket)
-		return 0;
-	sk = socket->sk;
-	if (!sk || sk->sk_protocol != IPPROTO_TCP)
-		return 0;
-	if (sk->__sk_common.skc_family != AF_INET && sk->__sk_common.skc_family != AF_INET6)
+	sk = tcp_sock_of_file(file);
+	if (!sk)
 		return 0;
 	who_of_task(&fresh.who, task);
 	owner = bpf_sk_storage_get(&shared_owners, sk, &fresh, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (owner && !owner->by_itself)
 		*owner = fresh;
+	if (sk->__sk_common.skc_state == TCP_LISTEN)
+		follow_listener(sk);
 	return 0;
 }

@@ -10,7 +10,8 @@
 struct owner {
 	struct who who;
 	bool by_itself; /* this very socket was connected, listened on or found open; else inherited */
-	char _pad[7];
+	char _pad[3];
+	__u32 round; /* in which it was counted last (sockets.bpf.c) */
 };
 
 /* Accepted sockets are clones of their listener, and BPF_F_CLONE makes its owner theirs. */
@@ -36,6 +37,22 @@ static __always_inline struct owner *owner_of_sock(struct sock *sk)
 	if (have_local_storage())
 		return bpf_sk_storage_get(&shared_owners, sk, 0, 0);
 	return bpf_map_lookup_elem(&shared_owners___before_5_11, &address);
+}
+
+/* The TCP socket that an open file is; NULL for any other file. */
+static __always_inline struct sock *tcp_sock_of_file(struct file *file)
+{
+	struct socket *socket = bpf_sock_from_file(file);
+	struct sock *sk;
+
+	if (!socket)
+		return 0;
+	sk = socket->sk;
+	if (!sk || sk->sk_protocol != IPPROTO_TCP)
+		return 0;
+	if (sk->__sk_common.skc_family != AF_INET && sk->__sk_common.skc_family != AF_INET6)
+		return 0;
+	return sk;
 }
 
 /* Full sockets only: a time-wait or request socket ends before the fields below. */

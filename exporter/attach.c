@@ -52,11 +52,32 @@ static char *variant_of(const struct btf *kernel, int typedef_id)
 	return strdup(text);
 }
 
+static bool iterates_over_map(const char *section)
+{
+	return !strcmp(section, "iter/bpf_sk_storage_map") || !strcmp(section, "iter/bpf_map_elem");
+}
+
+/* The map that an iterator's name ends in: x___sockets iterates over `sockets`. */
+static int find_iterated_map(struct collector *c, struct program *program)
+{
+	const char *name = bpf_program__name(program->bpf), *flavour = strstr(name, "___");
+
+	if (!iterates_over_map(bpf_program__section_name(program->bpf)))
+		return 0;
+	if (flavour)
+		program->over = bpf_object__find_map_by_name(c->object, flavour + 3);
+	if (program->over)
+		return 0;
+	snprintf(c->reason, sizeof(c->reason),
+		 "program %s: which map does it iterate over? Call it x___MAP", name);
+	return -EINVAL;
+}
+
 /*
  * One program: is there what it attaches to? A missing tracepoint would sink the whole object
  * (ESRCH at load), so its program is switched off before.
  */
-static void look_for_hook(struct program *program, const struct btf *kernel)
+static void look_for_hook(struct program *program, const struct btf *kernel, bool storage)
 {
 	const char *section = bpf_program__section_name(program->bpf);
 	char type[256];
@@ -75,15 +96,61 @@ static void look_for_hook(struct program *program, const struct btf *kernel)
 	id = btf__find_by_name_kind(kernel, type,
 				    program->is_iterator ? BTF_KIND_STRUCT : BTF_KIND_TYPEDEF);
 	program->is_missing = id <= 0;
+	/* the iterator is older (5.9) than what could put something into its map */
+	if (program->over && bpf_map__type(program->over) == BPF_MAP_TYPE_SK_STORAGE && !storage)
+		program->is_missing = true;
 	if (!program->is_missing && !program->is_iterator)
 		program->variant = variant_of(kernel, id);
 	bpf_program__set_autoload(program->bpf, !program->is_missing);
 }
 
-static int find_programs(struct collector *c, const struct btf *kernel)
+/* Tries it with the shortest program; the reason does not matter. */
+static bool kernel_refuses(const struct btf *kernel, const char *target)
+{
+	static const struct bpf_insn nothing[] = { { .code = 0xb7 }, { .code = 0x95 } };
+	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = BPF_TRACE_ITER);
+	char function[256];
+	int fd;
+
+	snprintf(function, sizeof(function), "bpf_iter_%s", target);
+	opts.attach_btf_id = btf__find_by_name_kind(kernel, function, BTF_KIND_FUNC);
+	fd = bpf_prog_load(BPF_PROG_TYPE_TRACING, NULL, "GPL", nothing, 2, &opts);
+	if (fd >= 0)
+		close(fd);
+	return fd < 0;
+}
+
+/*
+ * Some kernels are built to refuse iterators over maps alone (EPERM at load, whatever the lockdown
+ * mode). SEC("?iter/...") stands in for one then, and only then.
+ */
+static void choose_iterators(struct collector *c, const struct btf *kernel)
+{
+	bool has_stand_in = false, refused = false;
+
+	for (size_t i = 0; i < c->nr_programs; i++)
+		has_stand_in |= c->programs[i].is_iterator && c->programs[i].is_optional &&
+				!c->programs[i].is_missing;
+	for (size_t i = 0; i < c->nr_programs && has_stand_in; i++) {
+		struct program *program = &c->programs[i];
+
+		if (!program->over || program->is_missing || !kernel_refuses(kernel, program->hook))
+			continue;
+		refused = program->is_missing = program->is_optional = true;
+		bpf_program__set_autoload(program->bpf, false);
+	}
+	for (size_t i = 0; i < c->nr_programs && !refused; i++)
+		if (c->programs[i].is_iterator && c->programs[i].is_optional) {
+			c->programs[i].is_missing = true;
+			bpf_program__set_autoload(c->programs[i].bpf, false);
+		}
+}
+
+static int find_programs(struct collector *c, const struct btf *kernel, bool storage)
 {
 	struct bpf_program *bpf;
 	size_t n = 0;
+	int err = 0;
 
 	bpf_object__for_each_program(bpf, c->object) n++;
 	c->programs = calloc(n + 1, sizeof(*c->programs));
@@ -91,10 +158,15 @@ static int find_programs(struct collector *c, const struct btf *kernel)
 		return -ENOMEM;
 	bpf_object__for_each_program(bpf, c->object)
 	{
-		c->programs[c->nr_programs].bpf = bpf;
-		look_for_hook(&c->programs[c->nr_programs++], kernel);
+		struct program *program = &c->programs[c->nr_programs++];
+
+		program->bpf = bpf;
+		if (!err)
+			err = find_iterated_map(c, program);
+		look_for_hook(program, kernel, storage);
 	}
-	return 0;
+	choose_iterators(c, kernel);
+	return err;
 }
 
 static void detach(struct collector *c)
@@ -105,6 +177,17 @@ static void detach(struct collector *c)
 	}
 }
 
+static struct bpf_link *attach_program(const struct program *program)
+{
+	union bpf_iter_link_info info = { 0 };
+	LIBBPF_OPTS(bpf_iter_attach_opts, opts, .link_info = &info, .link_info_len = sizeof(info));
+
+	if (!program->over)
+		return bpf_program__attach(program->bpf);
+	info.map.map_fd = bpf_map__fd(program->over);
+	return bpf_program__attach_iter(program->bpf, &opts);
+}
+
 /* All or nothing: half of a pair of programs exports numbers that look right. */
 static int attach(struct collector *c)
 {
@@ -113,7 +196,7 @@ static int attach(struct collector *c)
 
 		if (program->is_missing)
 			continue;
-		program->link = bpf_program__attach(program->bpf);
+		program->link = attach_program(program);
 		if (!program->link) {
 			int err = -errno;
 			const char *why =
@@ -201,7 +284,7 @@ static void load_one(struct collectors *collectors, struct collector *c,
 	if (!c->enabled)
 		return;
 	c->state = COLLECTOR_UP;
-	err = find_programs(c, collectors->kernel);
+	err = find_programs(c, collectors->kernel, storage);
 	if (!err)
 		note_missing(c);
 	if (!err && c->state != COLLECTOR_DOWN)

@@ -15,6 +15,7 @@
 #include "snapshot.h"
 
 struct bpf_link;
+struct bpf_map;
 struct bpf_object;
 struct bpf_program;
 struct btf;
@@ -22,10 +23,12 @@ struct btf;
 struct program {
 	struct bpf_program *bpf;
 	struct bpf_link *link; /* NULL: not attached */
+	struct bpf_map *over;  /* of an iterator over a map: which one */
 	const char *hook;      /* "tcp_send_reset": the tracepoint, or what is iterated over */
 	char *variant;	       /* the shape this kernel has: "sock,sk_buff,int" */
 	bool is_iterator;
-	bool is_optional; /* SEC("?..."): another program does its work where it is missing */
+	bool is_optional; /* SEC("?..."): another program does its work where it is missing, it
+			     does another's, or is of no use without it */
 	bool is_missing;  /* this kernel has no such hook */
 };
 
@@ -41,6 +44,7 @@ struct collector {
 	char reason[512];
 	struct program *programs;
 	size_t nr_programs;
+	uint8_t iterators_percent; /* of a core, that they may take; 0: all they need */
 	void *bss; /* the programs' global variables, mapped; NULL without any */
 	size_t bss_size;
 	const uint64_t *
@@ -88,6 +92,10 @@ void collectors_close(struct collectors *collectors);
 
 /* The descriptor of a shared map (bpf/who.bpf.h), or -1 when no loaded object declares it. */
 int collectors_shared_map(const struct collectors *collectors, const char *name);
+
+/* Makes, or makes 0, the row that catches what finds no other (ROW_OF_ZEROS in bpf/metrics.bpf.h).
+ * Returns 0 or -errno. */
+int maps_reserve_row(const struct table *table);
 
 /* Object without a metric: a helper of others (owner, cgroups). */
 bool collector_is_helper(const struct collector *collector);

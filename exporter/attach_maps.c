@@ -163,6 +163,10 @@ void maps_tell_facts(struct collector *c, const struct node_facts *facts)
 	uint32_t *shards = constant(c->object, "node_shards", sizeof(*shards));
 	bool *per_cpu = constant(c->object, "node_shard_per_cpu", sizeof(*per_cpu));
 
+	uint8_t *percent = constant(c->object, "iterators_percent", sizeof(*percent));
+
+	if (percent)
+		c->iterators_percent = *percent;
 	if (v1)
 		*v1 = facts->cgroup_v1;
 	if (start)
@@ -173,28 +177,29 @@ void maps_tell_facts(struct collector *c, const struct node_facts *facts)
 		*per_cpu = facts->shard_per_cpu;
 }
 
-/* The row that catches what finds no other (ROW_OF_ZEROS in bpf/metrics.bpf.h). */
+int maps_reserve_row(const struct table *table)
+{
+	size_t cpus = table_is_percpu(table) ? libbpf_num_possible_cpus() : 1;
+	void *key = calloc(1, table->key_size);
+	void *value = calloc(cpus, (table->value_size + 7) / 8 * 8);
+	int err = -ENOMEM;
+
+	if (key && value)
+		err = bpf_map_update_elem(bpf_map__fd(table->map), key, value, BPF_ANY) ? -errno
+											: 0;
+	free(key);
+	free(value);
+	return err;
+}
+
 int maps_reserve_rows(struct collector *c)
 {
-	for (size_t i = 0; i < c->schema.nr_tables; i++) {
-		const struct table *table = &c->schema.tables[i];
-		size_t cpus = table_is_percpu(table) ? libbpf_num_possible_cpus() : 1;
-		void *key, *value;
-		int err;
+	int err = 0;
 
-		if (table_is_array(table))
-			continue;
-		key = calloc(1, table->key_size);
-		value = calloc(cpus, (table->value_size + 7) / 8 * 8);
-		err = key && value
-			      ? bpf_map_update_elem(bpf_map__fd(table->map), key, value, BPF_ANY)
-			      : -ENOMEM;
-		free(key);
-		free(value);
-		if (err)
-			return -errno;
-	}
-	return 0;
+	for (size_t i = 0; i < c->schema.nr_tables && !err; i++)
+		if (!table_is_array(&c->schema.tables[i]))
+			err = maps_reserve_row(&c->schema.tables[i]);
+	return err;
 }
 
 int maps_find_variables(struct collectors *collectors, struct collector *c)

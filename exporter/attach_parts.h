@@ -19,7 +19,7 @@ int maps_prepare(struct collectors *collectors, struct collector *c, bool storag
 void maps_tell_facts(struct collector *c, const struct node_facts *facts);
 /* After load: offers the object's shared maps to the others. */
 void maps_share(struct collectors *collectors, struct collector *c);
-/* After load: makes the row that catches what finds no other (ROW_OF_ZEROS in bpf/metrics.bpf.h).
+/* After load: makes the rows that catch what finds no other (ROW_OF_ZEROS in bpf/metrics.bpf.h).
  */
 int maps_reserve_rows(struct collector *c);
 /* After load: finds the programs' counters in their memory. */

@@ -30,6 +30,8 @@ struct polled_collector {
 	uint64_t slots[100];   /* histogram.h layout over all polls, then the sum; [99] unused */
 	uint64_t last_unix_ns; /* when the last good poll ended */
 	int err;	       /* of the last poll, 0 when good */
+	uint64_t iterated_ns;  /* when its iterators last ended */
+	uint64_t iterating_ns; /* what they took then */
 };
 
 struct poller {
@@ -38,7 +40,8 @@ struct poller {
 	struct groups *groups;
 	struct polled_table *tables;
 	size_t nr_tables;
-	struct polled_collector *polled; /* per collector that runs */
+	struct polled_collector *polled; /* per collector that runs, helpers first: the others use
+					    what they find */
 	size_t nr_polled;
 	void *keys, *values; /* of one batch */
 	size_t keys_size, values_size;

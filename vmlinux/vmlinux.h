@@ -133,6 +133,9 @@ struct sock_cgroup_data {
 struct sock {
 	struct sock_common __sk_common;
 	__u16 sk_protocol;
+	atomic_t sk_drops;
+	__u32 sk_ack_backlog;
+	__u32 sk_max_ack_backlog;
 	struct sock_cgroup_data sk_cgrp_data;
 };
 struct inet_connection_sock {
@@ -185,6 +188,10 @@ struct bpf_iter__task {
 struct bpf_iter__task_file {
 	struct task_struct *task;
 	struct file *file;
+};
+struct bpf_iter__bpf_sk_storage_map {
+	struct sock *sk;
+	void *value;
 };
 
 #pragma clang attribute pop
