@@ -3,23 +3,23 @@
 #include "owner.bpf.h"
 
 /* net/ipv4/tcp_states.h: TCP_CLOSE and so on, a nameless enum. */
-enum state {
-	STATE_UNKNOWN,
-	STATE_ESTABLISHED,
-	STATE_SYN_SENT,
-	STATE_SYN_RECV,
-	STATE_FIN_WAIT1,
-	STATE_FIN_WAIT2,
-	STATE_TIME_WAIT,
-	STATE_CLOSE,
-	STATE_CLOSE_WAIT,
-	STATE_LAST_ACK,
-	STATE_LISTEN,
-	STATE_CLOSING,
+enum tcp_sk {
+	TCP_SK_UNKNOWN,
+	TCP_SK_ESTABLISHED,
+	TCP_SK_SYN_SENT,
+	TCP_SK_SYN_RECV,
+	TCP_SK_FIN_WAIT1,
+	TCP_SK_FIN_WAIT2,
+	TCP_SK_TIME_WAIT,
+	TCP_SK_CLOSE,
+	TCP_SK_CLOSE_WAIT,
+	TCP_SK_LAST_ACK,
+	TCP_SK_LISTEN,
+	TCP_SK_CLOSING,
 };
 struct state_key {
 	cgroup_id_t cgroup;
-	enum state state;
+	enum tcp_sk state;
 	__u32 _pad;
 };
 struct cgroup_tcp {

@@ -6,6 +6,11 @@ send BYTES           drain (until EOF)    shutdown           close
 abort (linger 0)     touch FILE           await FILE         sleep (until killed)
 refused HOST PORT N  N connects, each refused
 aborted HOST PORT N  N connects, each reset by our close
+backlog N            what was bound or listens listens with this backlog
+reuseport HOST PORT N  N listeners of one port, with a backlog of N each
+hold N               accept N connections and keep them
+connects HOST PORT N N connections, begun but not waited for; kept
+shutdowns N          shut down N of them
 serve                accept and drain whatever comes, until killed
 trickle FILE         send a little again and again, at most 60 s, until FILE is there
 listener NAME PROCS  what was bound (bind HOST PORT) listens in a child that first moves itself
@@ -57,6 +62,13 @@ def connected(host, port):
     return s
 
 
+def begun(host, port):
+    s = socket.socket(family(host))
+    s.setblocking(False)
+    s.connect_ex((host, int(port)))
+    return s
+
+
 def drain(s):
     try:
         while s.recv(1 << 20):
@@ -98,12 +110,31 @@ def main():
     rename(sys.argv[1])
     steps = iter(sys.argv[2:])
     s = listener = None
+    kept = []
     for step in steps:
         if step == "bind":
             listener = bound(next(steps), next(steps))
         elif step == "listen":
             listener = bound(next(steps), next(steps))
             listener.listen(64)
+        elif step == "backlog":
+            listener.listen(int(next(steps)))
+        elif step == "reuseport":
+            host, port, n = next(steps), next(steps), int(next(steps))
+            for _ in range(n):
+                listener = socket.socket(family(host))
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+                listener.bind((host, int(port)))
+                listener.listen(n)
+                kept.append(listener)
+        elif step == "hold":
+            kept += [listener.accept()[0] for _ in range(int(next(steps)))]
+        elif step == "connects":
+            host, port = next(steps), next(steps)
+            kept += [begun(host, port) for _ in range(int(next(steps)))]
+        elif step == "shutdowns":
+            for s in kept[:int(next(steps))]:
+                s.shutdown(socket.SHUT_WR)
         elif step == "listener":
             name, procs = next(steps), next(steps)
             done, told = os.pipe()
