@@ -8,6 +8,11 @@
  * What follows `___` in a name is not part of it: tables `tcp` and `tcp___by_cause` both begin
  * ebpf_tcp_. A map whose value has no metric is scratch space and is not exported; when its name
  * begins with `shared_`, all objects that declare it use one.
+ *
+ * A program in SEC("iter/...") is run to its end before each time that its tables are read; by an
+ * object without metrics every 10 s, before the others. One in SEC("iter/bpf_sk_storage_map") or
+ * SEC("iter/bpf_map_elem") visits the map that its name ends in: x___sockets() iterates over `sockets`;
+ * one in SEC("?iter/...") runs instead where the kernel refuses iterators over maps.
  */
 #pragma once
 
@@ -63,6 +68,14 @@ struct histogram {
 		__uint(max_entries, rows); \
 	} name SEC(".maps"); \
 	__u64 name##___lost = 0 /* updates that did not find a row of their own */
+
+/*
+ * A table of gauges that an iterator counts together anew each time, by adding: it is emptied before
+ * the iterator runs, and read after. Who is not met this time is not in it any more.
+ */
+#define REFILLED_TABLE(map_type, name, key_type, value_type, rows) \
+	TABLE(map_type, name, key_type, value_type, rows); \
+	const volatile __u8 name##___refilled = 1
 
 /* The row of `key`, made when absent; NULL when the table has no room for it. */
 #define ROW_OR_NULL(table, k) ({ \
@@ -128,6 +141,12 @@ enum { RATE_RARE, RATE_MEDIUM, RATE_HOT };
 #define COLLECTOR(state, rate) \
 	const volatile __u8 collector_on = COLLECTOR_##state; \
 	const volatile __u8 collector_rate = RATE_##rate
+
+/*
+ * ITERATORS_PERCENT(1): this object's iterators get at most 1 % of one core. The more there is to visit
+ * the less often they run; until then the last values stay.
+ */
+#define ITERATORS_PERCENT(percent) const volatile __u8 iterators_percent = percent
 
 char LICENSE[] SEC("license") = "GPL";
 

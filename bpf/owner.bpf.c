@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-3-Clause */
 /* bpf/owner.bpf.c: remembers which process owns a socket, and who lives in a network namespace; counts nothing. */
 #include "owner.bpf.h"
+#include "listen.bpf.h"
 
 static __always_inline void remember_by_address(struct sock *sk, int from, int to)
 {
@@ -115,6 +116,8 @@ int owner_of_open_socket(struct bpf_iter__task_file *ctx)
 		hold_socket(owner, &fresh);
 	else if (!owner->by_itself)
 		*owner = fresh;
+	if (sk->__sk_common.skc_state == TCP_LISTEN)
+		follow_listener(sk);
 	return 0;
 }
 

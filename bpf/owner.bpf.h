@@ -12,6 +12,8 @@ struct owner {
 	bool by_itself; /* this very socket was connected, listened on or found open; else inherited */
 	char _pad[3];
 	__u32 sweep; /* the last one that found the process holding it; TCP's need none */
+	__u32 round; /* in which it was counted last (sockets.bpf.c) */
+	__u32 _pad2;
 };
 
 /* Accepted sockets are clones of their listener, and BPF_F_CLONE makes its owner theirs. */
@@ -54,6 +56,25 @@ static __always_inline struct owner *owner_of_sock(struct sock *sk)
 	if (have_local_storage())
 		return bpf_sk_storage_get(&shared_owners, sk, 0, 0);
 	return bpf_map_lookup_elem(&shared_owners___before_5_11, &address);
+}
+
+static __always_inline bool is_tcp(const struct sock *sk)
+{
+	unsigned short family = sk->__sk_common.skc_family;
+
+	return sk->sk_protocol == IPPROTO_TCP && (family == AF_INET || family == AF_INET6);
+}
+
+/* The TCP socket that an open file is; NULL for any other file. */
+static __always_inline struct sock *tcp_sock_of_file(struct file *file)
+{
+	struct socket *socket = bpf_sock_from_file(file);
+	struct sock *sk;
+
+	if (!socket)
+		return 0;
+	sk = socket->sk;
+	return sk && is_tcp(sk) ? sk : 0;
 }
 
 /* Full sockets only: a time-wait or request socket ends before the fields below. */

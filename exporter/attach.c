@@ -32,10 +32,11 @@ static bool kernel_has_storage(const struct btf *kernel)
 	return false;
 }
 
-static int find_programs(struct collector *c, const struct kernel_btf *kernel)
+static int find_programs(struct collector *c, const struct kernel_btf *kernel, bool storage)
 {
 	struct bpf_program *bpf;
 	size_t n = 0;
+	int err = 0;
 
 	bpf_object__for_each_program(bpf, c->object) n++;
 	c->programs = calloc(n + 1, sizeof(*c->programs));
@@ -43,10 +44,15 @@ static int find_programs(struct collector *c, const struct kernel_btf *kernel)
 		return -ENOMEM;
 	bpf_object__for_each_program(bpf, c->object)
 	{
-		c->programs[c->nr_programs].bpf = bpf;
-		hook_look(&c->programs[c->nr_programs++], c, kernel);
+		struct program *program = &c->programs[c->nr_programs++];
+
+		program->bpf = bpf;
+		hook_look(program, c, kernel);
+		if (!err)
+			err = iterator_find_map(c, program, storage);
 	}
-	return 0;
+	iterators_choose(c);
+	return err;
 }
 
 static void detach(struct collector *c)
@@ -192,7 +198,7 @@ static void load_one(struct collectors *collectors, struct collector *c,
 	if (!c->enabled)
 		return;
 	c->state = COLLECTOR_UP;
-	err = find_programs(c, &collectors->kernel);
+	err = find_programs(c, &collectors->kernel, storage);
 	if (!err) {
 		note_missing(c);
 		forget_values(c);

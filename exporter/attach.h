@@ -16,12 +16,14 @@
 #include "snapshot.h"
 
 struct bpf_link;
+struct bpf_map;
 struct bpf_object;
 struct bpf_program;
 
 struct program {
 	struct bpf_program *bpf;
 	struct bpf_link *link; /* NULL: not attached */
+	struct bpf_map *over;  /* of an iterator over a map: which one */
 	const char *hook;      /* "tcp_send_reset": the tracepoint, or what is iterated over */
 	char *variant;	       /* the shape this kernel has: "sock,sk_buff,int" */
 	uint32_t id;	       /* of the hook in the kernel's BTF; 0: none, or libbpf finds it */
@@ -29,7 +31,8 @@ struct program {
 	bool is_iterator;
 	bool in_function; /* fentry/, fexit/: a trampoline, which some kernels refuse whatever the
 			     privileges */
-	bool is_optional; /* SEC("?..."): another program does its work where it is missing */
+	bool is_optional; /* SEC("?..."): another program does its work where it is missing, it
+			     does another's, or is of no use without it */
 	bool is_missing;  /* this kernel has no such hook */
 };
 
@@ -50,7 +53,8 @@ struct collector {
 	char reason[512];
 	struct program *programs;
 	size_t nr_programs;
-	void *bss; /* the programs' global variables, mapped; NULL without any */
+	uint8_t iterators_percent; /* of a core, that they may take; 0: all they need */
+	void *bss;		   /* the programs' global variables, mapped; NULL without any */
 	size_t bss_size;
 	const uint64_t *
 		*lost; /* per table: updates without a row of their own, in the program's memory */
@@ -98,6 +102,10 @@ void collectors_close(struct collectors *collectors);
 
 /* The descriptor of a shared map (bpf/who.bpf.h), or -1 when no loaded object declares it. */
 int collectors_shared_map(const struct collectors *collectors, const char *name);
+
+/* Makes, or makes 0, the row that catches what finds no other (ROW_OF_ZEROS in bpf/metrics.bpf.h).
+ * Returns 0 or -errno. */
+int maps_reserve_row(const struct table *table);
 
 /* Object without a metric: a helper of others (owner, cgroups). */
 bool collector_is_helper(const struct collector *collector);

@@ -156,7 +156,7 @@ void hook_look(struct program *program, const struct collector *c, const struct 
 struct bpf_link *hook_attach(const struct program *program)
 {
 	if (program->is_iterator)
-		return bpf_program__attach_iter(program->bpf, NULL);
+		return iterator_attach(program);
 	return program->is_tracing ? bpf_program__attach_trace(program->bpf)
 				   : bpf_program__attach(program->bpf);
 }

@@ -205,8 +205,8 @@ static void map_bss(struct collector *c)
 }
 
 /*
- * CONFIG_HZ: the coarse clocks step once a jiffy. sysconf(_SC_CLK_TCK) is not it (that is 100 everywhere),
- * and the kernel's configuration is not in a container.
+ * CONFIG_HZ: the coarse clocks step once a jiffy. sysconf(_SC_CLK_TCK) is not it (that is 100
+ * everywhere), and the kernel's configuration is not in a container.
  */
 static uint32_t jiffies_in_a_second(void)
 {
@@ -224,7 +224,10 @@ void maps_tell_facts(struct collector *c, const struct node_facts *facts)
 	uint32_t *hz = maps_constant(c->object, "node_hz", sizeof(*hz));
 	uint32_t *shards = maps_constant(c->object, "node_shards", sizeof(*shards));
 	bool *per_cpu = maps_constant(c->object, "node_shard_per_cpu", sizeof(*per_cpu));
+	uint8_t *percent = maps_constant(c->object, "iterators_percent", sizeof(*percent));
 
+	if (percent)
+		c->iterators_percent = *percent;
 	if (v1)
 		*v1 = facts->cgroup_v1;
 	if (start)
@@ -237,28 +240,29 @@ void maps_tell_facts(struct collector *c, const struct node_facts *facts)
 		*per_cpu = facts->shard_per_cpu;
 }
 
-/* The row that catches what finds no other (ROW_OF_ZEROS in bpf/metrics.bpf.h). */
+int maps_reserve_row(const struct table *table)
+{
+	size_t cpus = table_is_percpu(table) ? libbpf_num_possible_cpus() : 1;
+	void *key = calloc(1, table->key_size);
+	void *value = calloc(cpus, (table->value_size + 7) / 8 * 8);
+	int err = -ENOMEM;
+
+	if (key && value)
+		err = bpf_map_update_elem(bpf_map__fd(table->map), key, value, BPF_ANY) ? -errno
+											: 0;
+	free(key);
+	free(value);
+	return err;
+}
+
 int maps_reserve_rows(struct collector *c)
 {
-	for (size_t i = 0; i < c->schema.nr_tables; i++) {
-		const struct table *table = &c->schema.tables[i];
-		size_t cpus = table_is_percpu(table) ? libbpf_num_possible_cpus() : 1;
-		void *key, *value;
-		int err;
+	int err = 0;
 
-		if (table_is_array(table) || table->file)
-			continue;
-		key = calloc(1, table->key_size);
-		value = calloc(cpus, (table->value_size + 7) / 8 * 8);
-		err = key && value
-			      ? bpf_map_update_elem(bpf_map__fd(table->map), key, value, BPF_ANY)
-			      : -ENOMEM;
-		free(key);
-		free(value);
-		if (err)
-			return -errno;
-	}
-	return 0;
+	for (size_t i = 0; i < c->schema.nr_tables && !err; i++)
+		if (c->schema.tables[i].map && !table_is_array(&c->schema.tables[i]))
+			err = maps_reserve_row(&c->schema.tables[i]);
+	return err;
 }
 
 #define MAX_CPUS 8192 /* that a kernel can be built for: their numbers may have holes */

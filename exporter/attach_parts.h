@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* attach_parts: what attach.c asks of attach_hook.c and attach_maps.c, in this order. */
+/* attach_parts: what attach.c asks of attach_hook.c, attach_iter.c and attach_maps.c, in this
+ * order. */
 #pragma once
 
 #include "attach.h"
@@ -11,7 +12,14 @@ void hooks_loading(const struct collector *c);
 /* Is there what the program attaches to? A missing hook would sink the whole object (ESRCH at
  * load), so its program is switched off before. */
 void hook_look(struct program *program, const struct collector *c, const struct kernel_btf *kernel);
-/* NULL with errno. */
+/* Finds the map that an iterator visits; one that this kernel can put nothing into is missing.
+ * Returns 0, or -EINVAL with c->reason. */
+int iterator_find_map(struct collector *c, struct program *program, bool storage);
+/* With all hooks known: some kernels are built to refuse iterators over maps alone (EPERM at load,
+ * whatever the lockdown mode); SEC("?iter/...") stands in for one then, and only then. */
+void iterators_choose(struct collector *c);
+/* NULL with errno, both. */
+struct bpf_link *iterator_attach(const struct program *program);
 struct bpf_link *hook_attach(const struct program *program);
 
 /* One map that several objects declare (bpf/metrics.bpf.h): made by the first, handed to the
@@ -34,7 +42,7 @@ void *maps_constant(const struct bpf_object *object, const char *name, size_t si
 void maps_tell_facts(struct collector *c, const struct node_facts *facts);
 /* After load: offers the object's shared maps to the others. */
 void maps_share(struct collectors *collectors, struct collector *c);
-/* After load: makes the row that catches what finds no other (ROW_OF_ZEROS in bpf/metrics.bpf.h).
+/* After load: makes the rows that catch what finds no other (ROW_OF_ZEROS in bpf/metrics.bpf.h).
  */
 int maps_reserve_rows(struct collector *c);
 /* After load: so that the first events of each CPU find memory for their rows. */

@@ -173,20 +173,26 @@ static struct row *row_new(struct fold_table *t, const uint64_t *key, uint32_t h
 }
 
 /* The row adds to its series no more. What it counted stays; what a gauge held was true with the
- * row. */
+ * row, and a gauge of no row says nothing. */
 static void leave_series(struct fold_table *t, struct row *row)
 {
-	for (size_t i = 0; i < (t->has_process ? 2 : 1) * t->table->nr_cells; i++) {
-		const struct cell *cell = &t->table->cells[i % t->table->nr_cells];
-		struct series **series =
-			&row_series(t, row)[i]; /* those of the process level follow */
+	size_t n = t->table->nr_cells;
 
-		if (!*series)
+	for (size_t i = 0; i < (t->has_process ? 2 : 1) * n; i++) {
+		const struct cell *cell = &t->table->cells[i % n];
+		size_t m = cell->metric - t->table->metrics;
+		struct family *family = i < n ? t->families[m] : t->process_families[m];
+		struct series *series = row_series(t, row)[i]; /* those of the process level follow */
+
+		if (!series)
 			continue;
-		(*series)->rows--;
-		if (cell->metric->kind == METRIC_GAUGE)
-			(*series)->value -= row_last(t, row)[cell->word];
-		*series = NULL;
+		row_series(t, row)[i] = NULL;
+		series->rows--;
+		if (cell->metric->kind != METRIC_GAUGE)
+			continue;
+		series->value -= row_last(t, row)[cell->word];
+		if (!series->rows)
+			fold_remove_series(t->fold, family, series);
 	}
 	for (size_t i = 0; i < t->table->nr_cells; i++)
 		if (t->table->cells[i].metric->kind == METRIC_GAUGE)
@@ -290,11 +296,25 @@ static bool is_unnamed(const struct fold_table *t, const uint64_t *key)
 	return true;
 }
 
+static bool is_reserved(const struct fold_table *t, const uint64_t *key)
+{
+	static const uint64_t zeros[MAX_KEY_WORDS];
+
+	return same_words(key, zeros, t->key_words);
+}
+
+/* Whether a row says something though all it holds is 0: it was not made by counting. */
+static bool zero_is_said(const struct fold_table *t, const uint64_t *key)
+{
+	return t->table->is_refilled ? !is_reserved(t, key)
+				     : table_is_array(t->table) && !is_unnamed(t, key);
+}
+
 /* `words` is the key, padded with zeros to whole words. */
 static int fold_words(struct fold_table *t, const uint64_t *words, uint32_t hash,
 		      const uint64_t *value)
 {
-	bool all = table_is_array(t->table);
+	bool all = table_is_array(t->table) || t->table->is_refilled;
 	struct row *row, **at;
 	uint64_t *last;
 
@@ -303,9 +323,14 @@ static int fold_words(struct fold_table *t, const uint64_t *words, uint32_t hash
 	if (!row)
 		return -ENOMEM;
 	last = row_last(t, row);
+	if (t->table->is_refilled) {
+		row->met = t->reads;
+		row_regroup(t, row); /* also when unchanged: it may be so for ever */
+	}
 	if (same_words(last, value, t->value_words)) {
-		row->idle++;
-		return all && !is_unnamed(t, words) ? find_series(t, row, value, true) : 0;
+		if (!t->table->is_refilled)
+			row->idle++;
+		return zero_is_said(t, words) ? find_series(t, row, value, true) : 0;
 	}
 	row_regroup(t, row);
 	if (find_series(t, row, value, all))
@@ -319,7 +344,8 @@ static int fold_words(struct fold_table *t, const uint64_t *words, uint32_t hash
 			add_growth(row_process_series(t, row)[i], cell, value, last);
 	}
 	memcpy(last, value, t->value_words * 8);
-	row->idle = 0;
+	if (!t->table->is_refilled)
+		row->idle = 0;
 	if (row->process && row->process->dead_ns)
 		process_seen(t->fold->config.processes, row->process);
 	return 0;
@@ -393,11 +419,9 @@ int fold_batch(struct fold_table *t, size_t n, const void *keys, const uint64_t 
 /* The cgroup decides, not its group: a unit lives on while its cgroups come and go. */
 static bool may_leave(const struct fold_table *t, const struct row *row)
 {
-	static const uint64_t zeros[64];
 	uint64_t id;
 
-	if (row->idle < 2 || table_is_array(t->table) ||
-	    !memcmp(row->data, zeros, t->key_words * 8))
+	if (row->idle < 2 || table_is_array(t->table) || is_reserved(t, row->data))
 		return false;
 	if (row->process && row->process->dead_ns)
 		return true;
@@ -419,6 +443,18 @@ void fold_dead_rows(struct fold_table *t,
 				at = &(*at)->next;
 			}
 		}
+}
+
+void fold_rows_not_met(struct fold_table *t)
+{
+	for (size_t i = 0; i < t->nr_slots; i++)
+		for (struct row **at = &t->slots[i]; *at;) {
+			if ((*at)->met != t->reads)
+				row_forget(t, at);
+			else
+				at = &(*at)->next;
+		}
+	t->reads++;
 }
 
 size_t fold_rows(const struct fold_table *table)

@@ -87,9 +87,7 @@ static void expire_family(struct family *family, void *arg)
 			    !move_to_removed(fold, family, series))
 				continue;
 		}
-		processes_put(config->processes, series->process);
-		family_remove(config->families, family, series);
-		group_put(config->groups, group);
+		fold_remove_series(fold, family, series);
 	}
 }
 

@@ -10,7 +10,10 @@
 struct row {
 	struct row *next;
 	uint32_t hash;
-	uint32_t idle; /* polls since it last grew */
+	union {
+		uint32_t idle; /* polls since it last grew */
+		uint32_t met;  /* of a refilled table: which of its reads met it last */
+	};
 	struct group *group;
 	struct process *process;
 	/* the key in words; what it held; a series per cell of its own level, one of the process
@@ -27,6 +30,7 @@ struct fold_table {
 	struct row **slots;
 	size_t nr_rows, nr_slots;
 	bool has_process; /* some metric has series per process */
+	uint32_t reads;	  /* of a refilled table */
 };
 
 struct fold {
@@ -54,3 +58,5 @@ static inline struct series **row_process_series(const struct fold_table *t, str
  * is short. */
 struct series *fold_series_of(struct fold_table *t, struct row *row, const struct cell *cell,
 			      struct family *family, bool process);
+/* Removes a series that no row adds to any more. */
+void fold_remove_series(struct fold *fold, struct family *family, struct series *series);

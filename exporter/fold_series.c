@@ -72,3 +72,13 @@ struct series *fold_series_of(struct fold_table *t, struct row *row, const struc
 		series->process = processes_get(t->fold->config.processes, row->process->pid);
 	return series;
 }
+
+void fold_remove_series(struct fold *fold, struct family *family, struct series *series)
+{
+	const struct fold_config *config = &fold->config;
+	struct group *group = series->group;
+
+	processes_put(config->processes, series->process);
+	family_remove(config->families, family, series);
+	group_put(config->groups, group);
+}

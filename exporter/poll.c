@@ -77,10 +77,10 @@ int poller_init(struct poller *poller, struct collectors *collectors, struct fol
 	poller->polled = calloc(collectors->n + 1, sizeof(*poller->polled));
 	if (!poller->tables || !poller->polled)
 		return out_of_memory();
-	for (size_t i = 0; i < collectors->n; i++) {
-		struct collector *c = &collectors->list[i];
+	for (size_t i = 0; i < 2 * collectors->n; i++) {
+		struct collector *c = &collectors->list[i % collectors->n];
 
-		if (!runs(c))
+		if (!runs(c) || collector_is_helper(c) != (i < collectors->n))
 			continue;
 		add_tables(poller, c);
 		if (runs(c))
@@ -301,9 +301,29 @@ static int read_table(struct poller *poller, struct polled_table *t)
 				     : 0;
 	err = read_rows(poller, t);
 
-	if (!err && !reserve(poller, t, 1))
+	if (!err && t->table->is_refilled)
+		fold_rows_not_met(t->fold);
+	else if (!err && !reserve(poller, t, 1))
 		fold_dead_rows(t->fold, reap, &reaper);
 	return err;
+}
+
+/* Takes all rows out of a table that is to be filled anew. */
+static int empty_table(struct poller *poller, const struct polled_table *t)
+{
+	int err = reserve(poller, t, 2);
+	char *key = poller->keys, *next = key + t->table->key_size;
+	bool more;
+
+	if (err)
+		return err;
+	more = !bpf_map_get_next_key(t->fd, NULL, key);
+	while (more) {
+		more = !bpf_map_get_next_key(t->fd, key, next);
+		bpf_map_delete_elem(t->fd, key);
+		memcpy(key, next, t->table->key_size);
+	}
+	return errno == ENOENT ? maps_reserve_row(t->table) : -errno;
 }
 
 /* ---- one poll ---- */
@@ -328,14 +348,25 @@ static int run_iterator(const struct program *program)
 	return n;
 }
 
-static int run_iterators(struct collector *c)
+static int run_iterators(struct poller *poller, const struct collector *c)
 {
 	int err = 0;
 
+	for (size_t i = 0; i < poller->nr_tables && !err; i++)
+		if (poller->tables[i].collector == c && poller->tables[i].table->is_refilled)
+			err = empty_table(poller, &poller->tables[i]);
 	for (size_t i = 0; i < c->nr_programs && !err; i++)
 		if (c->programs[i].is_iterator && c->programs[i].link)
 			err = run_iterator(&c->programs[i]);
 	return err;
+}
+
+/* Whether a collector's iterators have kept still for long enough since they last ran. */
+static bool may_iterate(const struct polled_collector *p, uint64_t now_ns)
+{
+	uint8_t percent = p->collector->iterators_percent;
+
+	return !percent || now_ns - p->iterated_ns >= p->iterating_ns * (100 / percent);
 }
 
 /* Walks the cgroup tree when it changed. True when it did. */
@@ -403,7 +434,7 @@ int poller_try(struct poller *poller)
 	int err = 0;
 
 	for (size_t i = 0; i < poller->nr_polled && !err; i++)
-		err = run_iterators(poller->polled[i].collector);
+		err = run_iterators(poller, poller->polled[i].collector);
 	for (size_t i = 0; i < poller->nr_tables && !err; i++)
 		if (runs(poller->tables[i].collector) && !poller->tables[i].table->file)
 			err = read_rows(poller, &poller->tables[i]);
@@ -418,15 +449,23 @@ void poller_run(struct poller *poller, uint64_t now_ns)
 	for (size_t i = 0, t = 0; i < poller->nr_polled; i++) {
 		struct polled_collector *p = &poller->polled[i];
 		uint64_t start_ns = monotonic_ns();
+		bool iterates = collector_is_helper(p->collector) ? sweep
+								  : may_iterate(p, start_ns);
 		int err = 0;
 
-		if (!collector_is_helper(p->collector) || sweep)
-			err = run_iterators(p->collector);
+		if (iterates) {
+			err = run_iterators(poller, p->collector);
+			p->iterated_ns = monotonic_ns();
+			p->iterating_ns = p->iterated_ns - start_ns;
+		}
 		while (t < poller->nr_tables && !runs(poller->tables[t].collector))
 			t++; /* put down half way, for a family that another collector has */
 		for (; t < poller->nr_tables && poller->tables[t].collector == p->collector; t++) {
-			int failed = read_table(poller, &poller->tables[t]);
+			int failed = 0;
 
+			/* half filled, it would say that what is missing is gone */
+			if (!poller->tables[t].table->is_refilled || (iterates && !err))
+				failed = read_table(poller, &poller->tables[t]);
 			err = err ? err : failed;
 		}
 		note(p, start_ns, err);

@@ -34,6 +34,8 @@ struct polled_collector {
 	int err;	       /* of the last poll, 0 when good */
 	int said;	       /* the last one that was logged */
 	uint64_t said_ns;
+	uint64_t iterated_ns;  /* when its iterators last ended */
+	uint64_t iterating_ns; /* what they took then */
 };
 
 struct poller {
@@ -43,7 +45,8 @@ struct poller {
 	struct files *files; /* the caller's; NULL: no kernel files are read */
 	struct polled_table *tables;
 	size_t nr_tables;
-	struct polled_collector *polled; /* per collector that runs */
+	struct polled_collector *polled; /* per collector that runs, helpers first: the others use
+					    what they find */
 	size_t nr_polled;
 	void *keys, *values; /* of one batch */
 	size_t keys_size, values_size;

@@ -261,6 +261,23 @@ static int check_map_type(struct reader *r)
 		r->table->map_type);
 }
 
+/* REFILLED_TABLE of bpf/metrics.bpf.h: emptying a table that counts would lose counts. */
+static int read_refilled(struct reader *r)
+{
+	struct table *table = r->table;
+	char mark[256];
+
+	snprintf(mark, sizeof(mark), "%s___refilled", table->name);
+	table->is_refilled = btf__find_by_name_kind(r->btf, mark, BTF_KIND_VAR) > 0;
+	for (size_t i = 0; table->is_refilled && i < table->nr_metrics; i++)
+		if (table->metrics[i].kind != METRIC_GAUGE)
+			return schema_bad(r, "%s: a refilled table holds gauges alone; use TABLE",
+					  table->metrics[i].member);
+	if (table->is_refilled && table->map_type != BPF_MAP_TYPE_HASH)
+		return schema_bad(r, "a refilled table must be a HASH");
+	return 0;
+}
+
 /* Reads one map; a table without metrics afterwards is scratch space. */
 static int read_table(struct reader *r, struct bpf_map *map)
 {
@@ -287,6 +304,8 @@ static int read_table(struct reader *r, struct bpf_map *map)
 	for (size_t i = 0; i < table->nr_cells; i++)
 		table->cells[i].metric = &table->metrics[(size_t)table->cells[i].metric];
 	err = check_map_type(r);
+	if (!err)
+		err = read_refilled(r);
 	if (!err)
 		err = schema_read_key(r, bpf_map__btf_key_type_id(map));
 	if (!err && table->level != LEVEL_PROCESS)

@@ -70,6 +70,7 @@ struct table {
 	uint32_t map_type, key_size, value_size, max_entries;
 	enum level level;  /* of `family`; LEVEL_PROCESS when the table has that level alone */
 	bool has_who;	   /* the key begins with a struct who */
+	bool is_refilled;  /* emptied before its object's iterators run; gauges alone */
 	int32_t cgroup_at; /* offset of the key's cgroup id, -1 without one */
 	struct label *labels;
 	size_t nr_labels;

@@ -156,6 +156,9 @@ struct sock {
 	int sk_err;
 	__u8 sk_shutdown;
 	__u16 sk_protocol;
+	atomic_t sk_drops;
+	__u32 sk_ack_backlog;
+	__u32 sk_max_ack_backlog;
 	struct sock_cgroup_data sk_cgrp_data;
 };
 struct inet_connection_sock {
@@ -271,6 +274,10 @@ struct bpf_iter__task {
 struct bpf_iter__task_file {
 	struct task_struct *task;
 	struct file *file;
+};
+struct bpf_iter__bpf_sk_storage_map {
+	struct sock *sk;
+	void *value;
 };
 
 #pragma clang attribute pop

@@ -13,6 +13,11 @@ itself HOST PORT     connects a socket to itself, which is a simultaneous open
 multipath HOST PORT  connects by MPTCP where the kernel has it
 fill                 sends until nothing more is taken, by a buffer that the kernel may not make smaller
 half_close FILE      shutdown, and when that is acknowledged the kernel's round trip time in us into FILE
+backlog N            what was bound or listens listens with this backlog
+reuseport HOST PORT N  N listeners of one port, with a backlog of N each
+hold N               accept N connections and keep them
+connects HOST PORT N N connections, begun but not waited for; kept
+shutdowns N          shut down N of them
 serve                accept and drain whatever comes, until killed
 trickle FILE         send a little again and again, at most 60 s, until FILE is there
 listener NAME PROCS  what was bound (bind HOST PORT) listens in a child that first moves itself
@@ -62,6 +67,13 @@ def bound(host, port):
 def connected(host, port):
     s = socket.socket(family(host))
     s.connect((host, int(port)))
+    return s
+
+
+def begun(host, port):
+    s = socket.socket(family(host))
+    s.setblocking(False)
+    s.connect_ex((host, int(port)))
     return s
 
 
@@ -149,12 +161,31 @@ def main():
     rename(sys.argv[1])
     steps = iter(sys.argv[2:])
     s = listener = None
+    kept = []
     for step in steps:
         if step == "bind":
             listener = bound(next(steps), next(steps))
         elif step == "listen":
             listener = bound(next(steps), next(steps))
             listener.listen(64)
+        elif step == "backlog":
+            listener.listen(int(next(steps)))
+        elif step == "reuseport":
+            host, port, n = next(steps), next(steps), int(next(steps))
+            for _ in range(n):
+                listener = socket.socket(family(host))
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+                listener.bind((host, int(port)))
+                listener.listen(n)
+                kept.append(listener)
+        elif step == "hold":
+            kept += [listener.accept()[0] for _ in range(int(next(steps)))]
+        elif step == "connects":
+            host, port = next(steps), next(steps)
+            kept += [begun(host, port) for _ in range(int(next(steps)))]
+        elif step == "shutdowns":
+            for s in kept[:int(next(steps))]:
+                s.shutdown(socket.SHUT_WR)
         elif step == "listener":
             name, procs = next(steps), next(steps)
             done, told = os.pipe()

@@ -5,6 +5,7 @@ import sys
 
 # Hooks that came later (METRICS.md, "Variant switchboard"): a collector may lack them before.
 ABSENT_BEFORE = {
+    "bpf_sk_storage_map": (5, 11),  # the iterator is there (5.9), nothing can put a socket into its map
     "inet_sk_error_report": (5, 14),
     "mm_vmscan_throttled": (5, 16),
 }
