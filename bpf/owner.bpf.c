@@ -14,7 +14,6 @@ struct {
 	__uint(max_entries, 4096);
 } owner_ports___before_5_11 SEC(".maps");
 
-/* There is no typed `current` either: its numbers, and its thread's name instead of its leader's. */
 static __always_inline void remember_by_address(struct sock *sk, int from, int to)
 {
 	__u64 address = (__u64)sk;
@@ -25,9 +24,7 @@ static __always_inline void remember_by_address(struct sock *sk, int from, int t
 	if (from == TCP_LISTEN && to == TCP_CLOSE) {
 		bpf_map_delete_elem(&owner_ports___before_5_11, &port);
 	} else if (from == TCP_CLOSE && (to == TCP_SYN_SENT || to == TCP_LISTEN)) {
-		fresh.who.cgroup = node_cgroup_v1 ? CGROUP_ROOT : bpf_get_current_cgroup_id();
-		fresh.who.pid = bpf_get_current_pid_tgid() >> 32;
-		bpf_get_current_comm(fresh.who.comm, sizeof(fresh.who.comm));
+		who_current(&fresh.who);
 		bpf_map_update_elem(&shared_owners___before_5_11, &address, &fresh, BPF_ANY);
 		if (to == TCP_LISTEN)
 			bpf_map_update_elem(&owner_ports___before_5_11, &port, &fresh, BPF_ANY);
@@ -69,7 +66,7 @@ int BPF_PROG(owner_of_new_socket, struct sock *sk, int from, int to)
 	}
 	if (from != TCP_CLOSE || (to != TCP_SYN_SENT && to != TCP_LISTEN))
 		return 0;
-	who_of_task(&fresh.who, bpf_get_current_task_btf());
+	who_current(&fresh.who);
 	owner = bpf_sk_storage_get(&shared_owners, sk, &fresh, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (owner)
 		*owner = fresh; /* a socket may be connected again, by somebody else */
