@@ -203,6 +203,12 @@ static void load_one(struct collectors *collectors, struct collector *c,
 	c->state = COLLECTOR_UP;
 	err = find_programs(c, collectors->kernel);
 	if (!err)
+		err = variants_choose(c, collectors->kernel);
+	if (!err && c->state == COLLECTOR_OFF) {
+		log_info("collector %s is off: %s", c->name, c->reason);
+		return;
+	}
+	if (!err)
 		note_missing(c);
 	if (!err && c->state != COLLECTOR_DOWN)
 		err = load(collectors, c, facts, storage);

@@ -35,6 +35,7 @@ struct collector {
 	struct bpf_object *object;
 	struct schema schema;
 	bool enabled;
+	bool asked_for; /* by name: what is not worth its cost to everybody runs too */
 	enum collector_state state;
 	const char *error; /* for bpf_exporter_collector_error: "lockdown", "verifier", ...; NULL:
 			      none */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* attach_parts: what attach.c asks of attach_maps.c, in this order. All return 0 or -errno. */
+/* attach_parts: what attach.c asks of attach_variant.c and attach_maps.c, in this order. All return 0
+ * or -errno. */
 #pragma once
 
 #include "attach.h"
@@ -12,6 +13,8 @@ struct shared_map {
 	uint32_t type, key_size, value_size;
 };
 
+/* Before load, with the hooks known: switches programs on and off that do each other's work. */
+int variants_choose(struct collector *c, const struct btf *kernel);
 /* Before load: maps that this kernel cannot make stay away (`storage`: it has local storage), maps
  * that exist already are used. */
 int maps_prepare(struct collectors *collectors, struct collector *c, bool storage);
