@@ -57,7 +57,19 @@ enum {
 	TCP_NEW_SYN_RECV = 12,
 };
 enum { TCP_CA_Recovery = 3, TCP_CA_Loss = 4 };
-enum { EEXIST = 17 };
+enum {
+	EIO = 5,
+	ENOMEM = 12,
+	EEXIST = 17,
+	ENFILE = 23,
+	EMFILE = 24,
+	ENOSPC = 28,
+	EROFS = 30,
+	EADDRNOTAVAIL = 99,
+	ENOBUFS = 105,
+	ETIMEDOUT = 110,
+	EDQUOT = 122,
+};
 enum { CLONE_THREAD = 0x10000 };
 enum { PF_EXITING = 0x4, PF_KTHREAD = 0x200000 };
 enum { SIGNAL_GROUP_EXIT = 0x4 };
@@ -176,6 +188,15 @@ struct request {
 	unsigned int cmd_flags;
 	unsigned int __data_len;
 	struct bio *bio;
+};
+
+/* memory */
+enum vmscan_throttle_state {
+	VMSCAN_THROTTLE_WRITEBACK,
+	VMSCAN_THROTTLE_ISOLATED,
+	VMSCAN_THROTTLE_NOPROGRESS,
+	VMSCAN_THROTTLE_CONGESTED,
+	NR_VMSCAN_THROTTLE,
 };
 
 /* iterators */
