@@ -52,20 +52,39 @@
 
 struct pt_regs___x86 {
 	unsigned long orig_ax;
+	unsigned long cs;
 } __attribute__((preserve_access_index));
 struct pt_regs___arm64 {
+	unsigned long pstate;
 	int syscallno;
+	int _pad;
 } __attribute__((preserve_access_index));
+
+/* The architecture is the kernel's, not the object's: one object runs on both. */
+#define on_x86() bpf_core_field_exists(((struct pt_regs___x86 *)0)->orig_ax)
+
+/* The number of the system call that these registers came with; negative outside of one. */
+static __always_inline long syscall_number(void *regs)
+{
+	if (on_x86())
+		return ((struct pt_regs___x86 *)regs)->orig_ax;
+	return ((struct pt_regs___arm64 *)regs)->syscallno;
+}
+
+/*
+ * Code of 32 bits has numbers of its own: its fsync is 64-bit code's getresuid. Told by the registers,
+ * as 5.10 shows no task: __USER32_CS of x86, PSR_MODE32_BIT of arm64.
+ */
+static __always_inline bool is_32_bit(void *regs)
+{
+	if (on_x86())
+		return (((struct pt_regs___x86 *)regs)->cs & 0xffff) == 0x23;
+	return ((struct pt_regs___arm64 *)regs)->pstate & 0x10;
+}
 
 static __always_inline bool in_system_call(void)
 {
-	void *regs = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
-	struct pt_regs___x86 *x86 = regs;
-	struct pt_regs___arm64 *arm64 = regs;
-
-	if (bpf_core_field_exists(x86->orig_ax))
-		return (long)x86->orig_ax >= 0;
-	return arm64->syscallno >= 0;
+	return syscall_number((void *)bpf_task_pt_regs(bpf_get_current_task_btf())) >= 0;
 }
 
 /* 5.15 (8520e224f547): before, sk_cgrp_data was a number that may or may not be a pointer. */

@@ -148,6 +148,17 @@ enum { RATE_RARE, RATE_MEDIUM, RATE_HOT };
  */
 #define ITERATORS_PERCENT(percent) const volatile __u8 iterators_percent = percent
 
+/*
+ * Programs that hang on functions cost nothing elsewhere, but not every kernel has or allows them
+ * (arm64 from 6.4 on). So they come with others that do the same by other means:
+ *	SEC("?fentry/X"), SEC("?fexit/X")	taken when this kernel has all these functions of the
+ *						object, and a program attached to the first one on trial
+ *	int name___no_fentry(...)		a program taken only when those are not
+ *	int name___no_fentry_hot(...)		the same at a cost to all others (sys_enter): only where the
+ *						collector is asked for by name
+ * X is a function, or sys_x: the function of system call x, which has the architecture in its name.
+ */
+
 char LICENSE[] SEC("license") = "GPL";
 
 #pragma clang diagnostic error "-Wpadded" /* a hole in a key would split its row */

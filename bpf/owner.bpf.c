@@ -55,7 +55,7 @@ int BPF_PROG(owner_of_new_socket, struct sock *sk, int from, int to)
 	}
 	if (from != TCP_CLOSE || (to != TCP_SYN_SENT && to != TCP_LISTEN))
 		return 0;
-	who_of_task(&fresh.who, bpf_get_current_task_btf());
+	who_current(&fresh.who);
 	owner = bpf_sk_storage_get(&shared_owners, sk, &fresh, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (owner)
 		*owner = fresh; /* a socket may be connected again, by somebody else */

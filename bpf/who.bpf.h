@@ -73,18 +73,16 @@ static __always_inline void who_of_task(struct who *who, struct task_struct *tas
 		who->comm[i] = leader->comm[i];
 }
 
-/*
- * The process that runs. 5.10 gives no task to read, so there the name is the thread's, and on
- * cgroup v1 no group is known.
- */
+/* Whoever runs: right only where a process does the thing itself, in a system call or a page fault. */
 static __always_inline void who_current(struct who *who)
 {
 	if (have_local_storage()) {
 		who_of_task(who, bpf_get_current_task_btf());
 		return;
 	}
+	/* 5.10 has no typed `current`: its numbers, and its thread's name instead of its leader's */
 	__builtin_memset(who, 0, sizeof(*who));
-	who->cgroup = node_cgroup_v1 ? CGROUP_ROOT : bpf_get_current_cgroup_id();
+	who->cgroup = cgroup_of_current();
 	who->pid = bpf_get_current_pid_tgid() >> 32;
 	bpf_get_current_comm(who->comm, sizeof(who->comm));
 }

@@ -199,6 +199,12 @@ static void load_one(struct collectors *collectors, struct collector *c,
 		return;
 	c->state = COLLECTOR_UP;
 	err = find_programs(c, &collectors->kernel, storage);
+	if (!err)
+		err = variants_choose(c);
+	if (!err && c->state == COLLECTOR_OFF) {
+		log_info("collector %s is off: %s", c->name, c->reason);
+		return;
+	}
 	if (!err) {
 		note_missing(c);
 		forget_values(c);

@@ -47,6 +47,7 @@ struct collector {
 	struct schema schema;
 	bool enabled; /* by its object's own default, or by a flag */
 	enum event_rate rate;
+	bool asked_for; /* by name: what is not worth its cost to everybody runs too */
 	enum collector_state state;
 	const char *error; /* for bpf_exporter_collector_error: "lockdown", "verifier", ...; NULL:
 			      none */

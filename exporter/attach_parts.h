@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* attach_parts: what attach.c asks of attach_hook.c, attach_iter.c and attach_maps.c, in this
- * order. */
+/* attach_parts: what attach.c asks of attach_hook.c, attach_iter.c, attach_variant.c and
+ * attach_maps.c, in this order. */
 #pragma once
 
 #include "attach.h"
@@ -30,6 +30,9 @@ struct shared_map {
 	uint32_t type, key_size, value_size;
 };
 
+/* Before load, with the hooks known: switches programs on and off that do each other's work; may
+ * switch the whole collector off, with c->reason. Returns 0 or -errno. */
+int variants_choose(struct collector *c);
 /* Whether hash maps of this kernel can do without all their rows from the start. */
 bool maps_grow_safely(const struct btf *kernel);
 /* The maps; all return 0 or -errno. Before load: maps that this kernel cannot make stay away

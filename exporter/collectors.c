@@ -154,7 +154,7 @@ static int apply_switches(struct collectors *collectors, const struct options *o
 		size_t used = 0;
 
 		if (c) {
-			c->enabled = s->on;
+			c->enabled = c->asked_for = s->on;
 			continue;
 		}
 		names[0] = 0;

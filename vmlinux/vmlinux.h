@@ -68,7 +68,19 @@ enum {
 };
 enum { SK_MEM_SEND, SK_MEM_RECV };
 enum { TCP_CA_Recovery = 3, TCP_CA_Loss = 4 };
-enum { ENOMEM = 12, EEXIST = 17, EADDRNOTAVAIL = 99 };
+enum {
+	EIO = 5,
+	ENOMEM = 12,
+	EEXIST = 17,
+	ENFILE = 23,
+	EMFILE = 24,
+	ENOSPC = 28,
+	EROFS = 30,
+	EADDRNOTAVAIL = 99,
+	ENOBUFS = 105,
+	ETIMEDOUT = 110,
+	EDQUOT = 122,
+};
 enum { CLONE_THREAD = 0x10000 };
 enum { PF_EXITING = 0x4, PF_KTHREAD = 0x200000 };
 enum { SIGNAL_GROUP_EXIT = 0x4 };
@@ -265,6 +277,15 @@ struct irqaction {
 /* errors of the hardware */
 struct cper_sec_proc_arm {
 	__u32 validation_bits; /* a mere declaration would be no match for the kernel's structure */
+};
+
+/* memory */
+enum vmscan_throttle_state {
+	VMSCAN_THROTTLE_WRITEBACK,
+	VMSCAN_THROTTLE_ISOLATED,
+	VMSCAN_THROTTLE_NOPROGRESS,
+	VMSCAN_THROTTLE_CONGESTED,
+	NR_VMSCAN_THROTTLE,
 };
 
 /* iterators */

@@ -86,6 +86,14 @@ static void add_twin(struct pair *pair)
 		give_up("cannot attach an empty program to %s: %s", name, strerror(errno));
 }
 
+/* Clocked by syscalls.c: an empty twin would have to know the architecture's name of the function. */
+static bool on_function(const struct program *program)
+{
+	enum bpf_attach_type type = bpf_program__expected_attach_type(program->bpf);
+
+	return type == BPF_TRACE_FENTRY || type == BPF_TRACE_FEXIT;
+}
+
 static void load_collectors(const char *file)
 {
 	struct options options = { 0 }, extra = { .files = &file, .nr_files = 1 };
@@ -106,7 +114,8 @@ static void load_collectors(const char *file)
 			for (size_t p = 0; p < from->list[i].nr_programs && nr_pairs < MAX_PAIR; p++) {
 				struct pair *pair = &pairs[nr_pairs];
 
-				if (!from->list[i].programs[p].link)
+				if (!from->list[i].programs[p].link ||
+				    on_function(&from->list[i].programs[p]))
 					continue;
 				pair->collector = from->list[i].name;
 				pair->program = &from->list[i].programs[p];

@@ -3,7 +3,7 @@
 # what it needs first. Exit status 0 unless something could not be measured: a budget that is missed
 # is a finding, not a failure. Takes three to four minutes; the machine should have nothing else to do.
 #
-#   tests/bench/run.sh [programs|userspace|start|serve|load...]   only these parts
+#   tests/bench/run.sh [programs|syscalls|userspace|start|serve|load...]   only these parts
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 bench=build/bench
@@ -40,6 +40,10 @@ programs() {
 	"$bench/programs" "$bench/updates.bpf.o" "$disk"
 }
 
+syscalls() {
+	"$bench/syscalls"
+}
+
 # Instruction counts first: "fold 1000 462000", a line for each part.
 userspace() {
 	if command -v valgrind >/dev/null; then
@@ -71,7 +75,7 @@ size_row() {
 	printf 'stripped binary\t2 MB\t%s\t%s\n' "$verdict" "$(awk -v n="$bytes" 'BEGIN { printf "%.2f MB", n / 1e6 }')"
 }
 
-for name in "${@:-programs userspace start serve load}"; do
+for name in "${@:-programs syscalls userspace start serve load}"; do
 	for each in $name; do
 		part "$each" "$each"
 	done
