@@ -82,6 +82,46 @@ static void test_gauge(void **state)
 	assert_int_equal(world_value(w, open_now, "unit=\"a.scope\""), 100);
 }
 
+/* Bug: a row that is 0 does not show, one that went still does, or takes the sum of its group along. */
+static void test_refilled(void **state)
+{
+	struct world *w = *state;
+	struct fold_table *t = world_table(w, "cgroup_ports");
+	const char *open_now = "ebpf_cgroup_ports_open";
+	uint64_t early[2] = { world_cgroup(w, "/b.scope") }, none[2] = { 0 };
+	uint64_t a[2], b[2];
+
+	a[0] = b[0] = world_cgroup(w, "/a.scope");
+	a[1] = 1;
+	b[1] = 2;
+	/* before its cgroup was walked */
+	assert_int_equal(fold_row(t, early, &(uint64_t){ 9 }), 0);
+	assert_int_equal(fold_row(t, none, &(uint64_t){ 0 }), 0);
+	fold_rows_not_met(t);
+	assert_int_equal(families_find(w->families, open_now)->nr_series, 1);
+	world_walk(w);
+	/* unchanged, but now its group is known */
+	assert_int_equal(fold_row(t, early, &(uint64_t){ 9 }), 0);
+	assert_int_equal(fold_row(t, a, &(uint64_t){ 0 }), 0);
+	fold_rows_not_met(t);
+	assert_int_equal(world_value(w, open_now, "unit=\"b.scope\""), 9);
+	assert_int_equal(world_value(w, open_now, "unit=\"a.scope\""), 0);
+	assert_int_equal(fold_rows(t), 2);
+	/* two rows of one series, then one, then none */
+	assert_int_equal(fold_row(t, a, &(uint64_t){ 5 }), 0);
+	assert_int_equal(fold_row(t, b, &(uint64_t){ 7 }), 0);
+	fold_rows_not_met(t);
+	assert_int_equal(world_value(w, open_now, "unit=\"a.scope\""), 12);
+	assert_int_equal(fold_row(t, b, &(uint64_t){ 7 }), 0);
+	fold_rows_not_met(t);
+	assert_int_equal(world_value(w, open_now, "unit=\"a.scope\""), 7);
+	fold_rows_not_met(t);
+	assert_int_equal(fold_rows(t), 0);
+	assert_int_equal(families_find(w->families, open_now)->nr_removed,
+			 families_find(w->families, open_now)->nr_series);
+	assert_int_equal(reap(w, "cgroup_ports"), 0);
+}
+
 /* Bug: slots or the sum of a histogram go to the wrong place, shards overwrite each other. */
 static void test_histogram(void **state)
 {
@@ -139,7 +179,7 @@ static void test_duplicate_family(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { T(test_arrays), T(test_gauge), T(test_histogram),
+	const struct CMUnitTest tests[] = { T(test_arrays), T(test_gauge), T(test_refilled), T(test_histogram),
 					    T(test_duplicate_family) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

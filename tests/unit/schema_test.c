@@ -53,6 +53,8 @@ static const struct bad_case bad_cases[] = {
 	  "table t: group: a structure in a key is 'struct who who' or, after that, 'group'" },
 	{ "bad_metric_type",
 	  "table t: x: a metric cannot be of type '__u32'; use COUNTER, GAUGE, HISTOGRAM or COUNTER_BY" },
+	{ "bad_refilled_counter", "table t: y: a refilled table holds gauges alone; use TABLE" },
+	{ "bad_refilled_percpu", "table t: a refilled table must be a HASH" },
 	{ "foreign_who", "table t: " WHO_WRONG },
 	{ "foreign_who_inside", "table t: " WHO_WRONG },
 	{ "no_btf_none", "the object has no BTF; compile it with clang -target bpf -g" },

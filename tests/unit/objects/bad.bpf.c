@@ -244,3 +244,17 @@ struct w {
 };
 TABLE(HASH, t, struct l, struct w, 8);
 #endif
+
+#ifdef refilled_counter
+struct w {
+	COUNTER(y, "Y.");
+};
+REFILLED_TABLE(HASH, t, struct k, struct w, 8);
+#endif
+
+#ifdef refilled_percpu
+struct w {
+	GAUGE(y, "Y.");
+};
+REFILLED_TABLE(PERCPU_HASH, t, struct k, struct w, 8);
+#endif

@@ -58,6 +58,9 @@ struct gauge_value {
 };
 TABLE(HASH, cgroup_files, cgroup_id_t, struct gauge_value, 64);
 
+/* counted anew by each poll */
+REFILLED_TABLE(HASH, cgroup_ports, struct shard_key, struct gauge_value, 64);
+
 /* arrays: by an enum, and labelless; a hash of the same value */
 struct node_value {
 	COUNTER(drops, "Drops.");
