@@ -150,8 +150,8 @@ bool know_init_netns = false;
 /*
  * A thread of the kernel lives in the host's own namespace, where packets without a socket are the
  * root group's. Where none is in sight (in a container with its own processes only) nobody can tell
- * which one that is, and no namespace has a group. The first threads that are not their process's
- * leader may be visitors: agents that set up a namespace enter it so.
+ * which one that is, and no namespace has a group. Only leaders count: other threads may be visitors, as
+ * agents enter a namespace by one thread to set it up.
  */
 SEC("iter/task")
 int group_of_netns(struct bpf_iter__task *ctx)
