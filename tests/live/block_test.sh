@@ -131,10 +131,13 @@ done; wait'
 count_of() {
 	awk -F, -v event="block:block_$1" '$3 == event { print $1 }' "$tap_tmp/perf"
 }
-schedulers=$(cat "/sys/block/${loop#/dev/}/queue/scheduler")
+queue=/sys/block/${loop#/dev/}/queue
+schedulers=$(cat "$queue/scheduler")
+set_for_now "$queue/scheduler" none none
+set_for_now "$queue/iostats" 1 1
 for scheduler in none mq-deadline bfq kyber; do
 	[[ $schedulers == *$scheduler* ]] || continue
-	echo "$scheduler" >"/sys/block/${loop#/dev/}/queue/scheduler"
+	echo "$scheduler" >"$queue/scheduler"
 	queue_of
 	were_queued=$queued were_served=$served
 	if ! perf stat -a -x, -o "$tap_tmp/perf" "${events[@]}" -- bash -c "$eight_writers" "$loop" 2>"$tap_tmp/why"; then
@@ -150,14 +153,14 @@ for scheduler in none mq-deadline bfq kyber; do
 		$(($(count_of rq_insert) - $(count_of rq_merge)))
 	check "$scheduler: they are among those served" [ $((queued - were_queued)) -le $((served - were_served)) ]
 done
-echo none >"/sys/block/${loop#/dev/}/queue/scheduler"
+echo none >"$queue/scheduler"
 
 # ---- nothing stays ----
 # A disk that keeps no statistics tells no end of a request (no block_io_done); ours counts it all the same.
 queue_of
-echo 0 >"/sys/block/${loop#/dev/}/queue/iostats"
+echo 0 >"$queue/iostats"
 dd if="$loop" of=/dev/null bs=16k count=77 iflag=direct 2>/dev/null
-echo 1 >"/sys/block/${loop#/dev/}/queue/iostats"
+echo 1 >"$queue/iostats"
 were_served=$served
 queue_of
 equal "requests of a disk without statistics" $((served - were_served)) 77

@@ -15,6 +15,7 @@
 #   in_cgroup NAME CMD...      runs CMD in it: one exec and one exit of the cgroup, no fork
 #   spawn_in NAME CMD...       the same in the background; sets $spawned
 #   loop_new FILE              a loop device over FILE; sets $loop, $device (its label), $number (its dev_t)
+#   set_for_now FILE TEXT [OLD] writes TEXT into a file of /sys, and OLD (what it said) when the test is over
 #   helper NAME                compiles NAME.c, which lives beside the tests; sets $helper
 #   wait_until SECONDS CMD...  until CMD succeeds; fails when it never does
 #
@@ -195,4 +196,17 @@ loop_new() {
 	losetup --detach "$loop" # now: when it is closed
 	device="device=\"${loop#/dev/}\""
 	number=$((0x$(stat -c %t "$loop") << 20 | 0x$(stat -c %T "$loop")))
+}
+
+# However it ends: another process waits for that, and holds nothing of what this one has open.
+set_for_now() {
+	local old
+	old=${3-$(cat "$1")}
+	(setsid bash -c '
+		for fd in /proc/self/fd/*; do
+			[ "${fd##*/}" -le 2 ] || eval "exec ${fd##*/}<&-"
+		done
+		tail --pid="$1" -f /dev/null
+		echo "$3" >"$2"' set_for_now $$ "$1" "$old" </dev/null >/dev/null 2>&1 &)
+	echo "$2" >"$1"
 }

@@ -25,7 +25,8 @@ cgroup_enter writer
 # ---- writers that must sleep ----
 # Only those of this device: its own limit of dirty memory is a megabyte.
 limits=/sys/class/bdi/$((number >> 20)):$((number & 0xfffff))
-if ! echo 1048576 >"$limits/max_bytes" || ! echo 1 >"$limits/strict_limit"; then
+if ! [ -e "$limits/strict_limit" ] || ! set_for_now "$limits/strict_limit" 1 0 ||
+	! set_for_now "$limits/max_ratio" 100 100 || ! echo 1048576 >"$limits/max_bytes"; then
 	skip "sleeping writers" "this kernel has no limit of dirty memory for one device (6.2)"
 elif ! perf record -q -a -o "$tap_tmp/record" -e writeback:balance_dirty_pages --filter "pause > 0" -- \
 	"${enter[@]}" dd if=/dev/zero of="$loop" bs=64k count=600 2>"$tap_tmp/why"; then
@@ -44,7 +45,6 @@ else
 	equal "the process is the writer" \
 		"$(of ebpf_dirty_throttle_seconds_total "$writer" 'comm="dd"')" "$want"
 fi
-echo 0 >"$limits/strict_limit"
 
 # ---- commits of a journal ----
 truncate -s 32M "$tap_tmp/fs"
