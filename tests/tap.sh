@@ -55,7 +55,7 @@ tap_mktemp() {
 
 tap_exit() {
 	tap_cleanup
-	[ -z "$tap_tmp" ] || rm -rf "$tap_tmp"
+	[ -z "$tap_tmp" ] || rm -rf --one-file-system "$tap_tmp" # not into what a test mounted there
 	[ "$tap_finished" -eq 1 ] && return
 	printf 'not ok - %s: ended before it was finished\n' "${0##*/}"
 	exit 1
