@@ -11,6 +11,7 @@ static void add_key_label(struct buffer *out, const struct label *label, const v
 
 	label->kind->decode(label, key, &value);
 	label_add(out, label->name, value.data, value.len);
+	out->failed |= value.failed; /* an empty value is no label: another series */
 	buffer_free(&value);
 }
 

@@ -33,6 +33,7 @@ struct groups {
 	uint64_t walked_changes; /* how many there were when the last walk began */
 	uint64_t now_ns;	 /* of this walk */
 	int failed;		 /* errno of the last walk, so that it is logged once */
+	uint64_t kinds[2];	 /* of the trees' file systems, see cgroup_tree_walk() */
 };
 
 /* ---- the tables ---- */
@@ -192,7 +193,7 @@ static int walk_root(struct groups *groups, const char *root, uint64_t flag)
 {
 	struct visit visit = { groups, flag };
 
-	return cgroup_tree_walk(root, meet, &visit);
+	return cgroup_tree_walk(root, &groups->kinds[!!flag], meet, &visit);
 }
 
 static uint64_t changes_now(const struct groups *groups)
@@ -221,12 +222,16 @@ int groups_walk(struct groups *groups, uint64_t now_ns)
 		err = walk_root(groups, groups->mounts.blkio, CGROUP_BLKIO);
 	if (err) {
 		if (groups->failed != -err)
-			log_warn("cannot read the cgroup tree at \"%s\": %s; counts go on, groups "
-				 "are called (unknown)",
-				 groups->mounts.main, strerror(-err));
+			log_warn("cannot read the cgroup tree at \"%s\": %s; counts go on, known "
+				 "groups stay, new ones are called (unknown)",
+				 groups->mounts.main,
+				 err == -ESTALE ? "it is not mounted there any more"
+						: strerror(-err));
 		groups->failed = -err;
 		return err;
 	}
+	if (groups->failed)
+		log_info("the cgroup tree can be read again");
 	groups->failed = 0;
 	drop_unseen(groups);
 	return groups->nr_cgroups;
@@ -248,9 +253,15 @@ static struct cgroup *look_up(struct groups *groups, uint64_t id)
 	return *find(groups, id);
 }
 
-void groups_new_poll(struct groups *groups)
+void groups_new_poll(struct groups *groups, uint64_t now_ns)
 {
 	groups->looked = false;
+	groups->now_ns = now_ns;
+}
+
+bool groups_failed(const struct groups *groups)
+{
+	return groups->failed && groups->mounts.main[0];
 }
 
 /* ---- the rest ---- */

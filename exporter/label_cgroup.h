@@ -47,18 +47,21 @@ typedef void groups_listener(uint64_t id, bool is_pod, bool added, void *arg);
 struct groups *groups_new(const struct cgroup_mounts *mounts, groups_listener *listener, void *arg);
 void groups_free(struct groups *groups);
 
-/* A poll begins: where nobody counts the changes, an unknown id may cost one more walk. */
-void groups_new_poll(struct groups *groups);
+/* A poll begins: where nobody counts the changes, an unknown id may cost one more walk. What goes
+ * from here on is gone since `now_ns`. */
+void groups_new_poll(struct groups *groups, uint64_t now_ns);
 
 /* Where the number of changes of the tree is counted (bpf/cgroups.bpf.c), for groups_find(); NULL:
  * nobody counts. */
 void groups_follow(struct groups *groups, const uint64_t *changes);
 
 /*
- * Walks the trees and notes what came and went. Returns the number of cgroups, or -errno when a
- * root could not be read (logged once per reason; known groups stay known).
+ * Walks the trees and notes what came and went. Returns the number of cgroups, or -errno when they
+ * could not be read whole (logged once per reason): known groups stay known then, none is gone.
  */
 int groups_walk(struct groups *groups, uint64_t now_ns);
+/* Whether the last walk failed for a reason that may pass. */
+bool groups_failed(const struct groups *groups);
 
 /*
  * The group of an id; never NULL. An id that the tree does not have (any more) belongs to the group

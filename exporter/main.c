@@ -139,10 +139,13 @@ static int start_collectors(struct exporter *x)
 				       .cgroup_retention_ns = x->options.cgroup_retention_ns,
 				       .process_level = x->options.process_max_series > 0 };
 	x->fold = x->groups && x->processes ? fold_new(&config) : NULL;
-	if (!x->fold || poller_init(&x->poller, &x->collectors, x->fold, x->groups)) {
+	if (!x->fold) {
 		log_error("out of memory");
 		return -ENOMEM;
 	}
+	err = poller_init(&x->poller, &x->collectors, x->fold, x->groups);
+	if (err)
+		return err;
 	running = collectors_settle(&x->collectors);
 	if (!running)
 		log_error(all_off(&x->collectors)
@@ -201,6 +204,16 @@ static void poll_once(struct exporter *x)
 
 /* ---- the loop ---- */
 
+static bool ask_for_poll(struct exporter *x)
+{
+	uint64_t one = 1;
+	ssize_t n;
+
+	while ((n = write(x->wanted, &one, sizeof(one))) < 0 && errno == EINTR)
+		;
+	return n == sizeof(one);
+}
+
 /*
  * In the HTTP thread, with --ebpf-probe-interval=0: waits for a poll that begins after the scrape.
  * One that runs already may have read its tables before what the scraper has just seen happen.
@@ -208,12 +221,12 @@ static void poll_once(struct exporter *x)
 static void poll_for_scrape(void *arg)
 {
 	struct exporter *x = arg;
-	uint64_t until = monotonic_ns() + SCRAPE_WAIT_NS, begun, one = 1;
+	uint64_t until = monotonic_ns() + SCRAPE_WAIT_NS, begun;
 	struct timespec deadline = { until / 1000000000, until % 1000000000 };
 
 	pthread_mutex_lock(&x->lock);
 	begun = x->polls_begun;
-	if (!x->ending && write(x->wanted, &one, sizeof(one)) == sizeof(one))
+	if (!x->ending && ask_for_poll(x))
 		while (!x->ending && x->polls_done <= begun)
 			if (pthread_cond_timedwait(&x->polled, &x->lock, &deadline))
 				break;
@@ -268,6 +281,34 @@ static int open_loop(struct exporter *x)
 	return 0;
 }
 
+/*
+ * A call of the loop failed. What is not over at once (memory is short: ENOMEM) is tried again ten
+ * times a second, not in a tight loop.
+ */
+static void pause_loop(const char *what, int *said)
+{
+	const struct timespec pause = { .tv_nsec = 100000000 };
+	int err = errno;
+
+	if (err == EINTR || err == EAGAIN)
+		return;
+	if (err != *said)
+		log_warn("%s: %s; trying again", what, strerror(err));
+	*said = err;
+	nanosleep(&pause, NULL);
+}
+
+/* Whether what makes the descriptor readable was taken from it. */
+static bool take(const struct pollfd *fd, void *data, size_t size, int *said)
+{
+	if (!fd->revents)
+		return false;
+	if (read(fd->fd, data, size) == (ssize_t)size)
+		return true;
+	pause_loop("cannot read what wakes the poller", said);
+	return false;
+}
+
 /* Polls on the timer, or when a scrape wants it, until a signal ends it. */
 static void loop(struct exporter *x)
 {
@@ -276,19 +317,21 @@ static void loop(struct exporter *x)
 				{ x->wanted, POLLIN, 0 } };
 	struct signalfd_siginfo info;
 	uint64_t times;
+	int said = 0;
 
 	for (;;) {
-		if (poll(fds, 3, -1) < 0)
-			continue; /* EINTR */
-		if (fds[0].revents && read(x->signals, &info, sizeof(info)) == sizeof(info)) {
+		if (poll(fds, 3, -1) < 0) {
+			pause_loop("cannot wait for the next poll", &said);
+			continue;
+		}
+		if (take(&fds[0], &info, sizeof(info), &said)) {
 			log_info("ending on signal %u", info.ssi_signo);
 			return;
 		}
-		if (fds[1].revents && read(x->timer, &times, sizeof(times)) == sizeof(times)) {
+		if (take(&fds[1], &times, sizeof(times), &said)) {
 			x->polls_missed += times - 1;
 			poll_once(x);
-		} else if (fds[2].revents &&
-			   read(x->wanted, &times, sizeof(times)) == sizeof(times)) {
+		} else if (take(&fds[2], &times, sizeof(times), &said)) {
 			poll_once(x);
 		}
 	}

@@ -17,6 +17,8 @@
 #define SWEEP_NS    (10 * 1000000000ULL) /* how often helpers' iterators look again (owner.bpf.c) */
 #define WALK_NS                                                                                    \
 	(5 * 1000000000ULL) /* how often the cgroup tree is walked when nobody tells of changes */
+#define MAX_RETRIES   1000 /* of a call that was interrupted or is to be made again */
+#define ENOTSUPP_BPF  524  /* the kernel's own ENOTSUPP, which has no name outside */
 
 static int runs(const struct collector *c)
 {
@@ -47,6 +49,12 @@ static int add_tables(struct poller *poller, struct collector *c)
 	return 0;
 }
 
+static int out_of_memory(void)
+{
+	log_error("out of memory");
+	return -ENOMEM;
+}
+
 int poller_init(struct poller *poller, struct collectors *collectors, struct fold *fold,
 		struct groups *groups)
 {
@@ -54,15 +62,19 @@ int poller_init(struct poller *poller, struct collectors *collectors, struct fol
 
 	*poller = (struct poller){ .collectors = collectors, .fold = fold, .groups = groups };
 	groups_follow(groups, collectors->cgroup_changes);
+	/* The kernel writes a value for each possible CPU, whatever room we believe to need. */
 	poller->cpus = libbpf_num_possible_cpus();
-	if (poller->cpus < 1)
-		poller->cpus = 1;
+	if (poller->cpus < 1) {
+		log_error("cannot tell how many CPUs there may be: %s; mount sysfs on /sys",
+			  strerror(-poller->cpus));
+		return poller->cpus < 0 ? poller->cpus : -EINVAL;
+	}
 	for (size_t i = 0; i < collectors->n; i++)
 		nr_tables += collectors->list[i].schema.nr_tables;
 	poller->tables = calloc(nr_tables + 1, sizeof(*poller->tables));
 	poller->polled = calloc(collectors->n + 1, sizeof(*poller->polled));
 	if (!poller->tables || !poller->polled)
-		return -ENOMEM;
+		return out_of_memory();
 	for (size_t i = 0; i < collectors->n; i++) {
 		struct collector *c = &collectors->list[i];
 
@@ -79,7 +91,7 @@ int poller_init(struct poller *poller, struct collectors *collectors, struct fol
 			largest = table->value_size;
 	}
 	poller->sums = malloc(largest + 8);
-	return poller->sums ? 0 : -ENOMEM;
+	return poller->sums ? 0 : out_of_memory();
 }
 
 void poller_free(struct poller *poller)
@@ -93,6 +105,12 @@ void poller_free(struct poller *poller)
 }
 
 /* ---- reading one table ---- */
+
+/* A command of bpf(2) that this kernel lacks, or lacks for the type of the map. */
+static bool is_unsupported(int err)
+{
+	return err == EINVAL || err == EOPNOTSUPP || err == ENOTSUPP_BPF;
+}
 
 static size_t value_bytes(const struct poller *poller, const struct polled_table *t)
 {
@@ -147,41 +165,46 @@ static int reserve(struct poller *poller, const struct polled_table *t, size_t r
 	return poller->keys && poller->values ? 0 : -ENOMEM;
 }
 
+/* At least 8: a histogram of 256 possible CPUs has 200 kB a row. */
 static uint32_t batch_rows(const struct poller *poller, const struct polled_table *t)
 {
 	size_t rows = BATCH_BYTES / value_bytes(poller, t);
 
-	return rows < 64 ? 64 : rows > 4096 ? 4096 : rows;
+	return rows < 8 ? 8 : rows > 4096 ? 4096 : rows;
 }
 
 /*
  * All rows by bpf_map_lookup_batch. -ENOSPC means that one hash bucket has more rows than the batch
- * has room for: try again with twice the room. -EINVAL (or the kernel's own ENOTSUPP) from the
- * first call: this map type has no batches here.
+ * has room for: try again with twice the room. -EINTR (a generic map gives it after three rows that
+ * vanished under it) may or may not come with rows and a new position: from the beginning again,
+ * rows met twice add nothing the second time.
  */
 static int read_batches(struct poller *poller, struct polled_table *t)
 {
 	uint32_t room = batch_rows(poller, t), position, count;
+	int err = reserve(poller, t, room), retries = 0;
 	bool first = true;
-	int err = reserve(poller, t, room);
 
 	t->rows = 0;
 	while (!err) {
 		count = room;
 		err = bpf_map_lookup_batch(t->fd, first ? NULL : &position, &position, poller->keys,
 					   poller->values, &count, NULL);
-		if (err == -ENOSPC || (err && errno == ENOSPC)) {
+		if (err && errno == ENOSPC && room < t->table->max_entries) {
 			room *= 2;
 			err = reserve(poller, t, room);
 			continue;
 		}
-		if (err && errno == EINTR) {
+		if (err && errno == EINTR && ++retries < MAX_RETRIES) {
+			first = true;
+			t->rows = 0;
 			err = 0;
 			continue;
 		}
 		if (err && errno != ENOENT)
 			return -errno;
 		first = false;
+		t->batches = true;
 		t->rows += count;
 		if (fold_all(poller, t, count))
 			return -ENOMEM;
@@ -211,8 +234,11 @@ static int read_keys(struct poller *poller, struct polled_table *t)
 			return errno == ENOENT ? 0 : -errno;
 		first = false;
 		memcpy(key, next, t->table->key_size);
-		if (bpf_map_lookup_elem(t->fd, key, poller->values))
+		if (bpf_map_lookup_elem(t->fd, key, poller->values)) {
+			if (errno != ENOENT)
+				return -errno;
 			continue; /* deleted meanwhile */
+		}
 		t->rows++;
 		if (fold_one(poller, t, key, poller->values))
 			return -ENOMEM;
@@ -227,7 +253,8 @@ struct reaper {
 
 /*
  * Takes a row out of its map. Lookup-and-delete (5.14 for hashes) leaves no moment between reading
- * and deleting; before, the row that was read unchanged for two polls is read once more.
+ * and deleting; before, the row that was read unchanged for two polls is read once more. A row that
+ * memory is too short for goes back: what it grew by is in nobody's books yet.
  */
 static bool reap(struct fold_table *fold, const void *key, void *arg)
 {
@@ -239,17 +266,23 @@ static bool reap(struct fold_table *fold, const void *key, void *arg)
 	if (bpf_map_lookup_and_delete_elem(t->fd, key, value)) {
 		if (errno == ENOENT)
 			return true;
-		if (bpf_map_lookup_elem(t->fd, key, value) || bpf_map_delete_elem(t->fd, key))
+		if (!is_unsupported(errno) || bpf_map_lookup_elem(t->fd, key, value) ||
+		    bpf_map_delete_elem(t->fd, key))
 			return false;
 	}
-	return !fold_one(reaper->poller, t, key, value);
+	if (!fold_one(reaper->poller, t, key, value))
+		return true;
+	bpf_map_update_elem(t->fd, key, value, BPF_NOEXIST);
+	return false;
 }
 
+/* Only what says that there are no batches leads to the slow way, for good; any other error is of
+ * the moment. */
 static int read_rows(struct poller *poller, struct polled_table *t)
 {
 	int err = t->no_batch ? -EOPNOTSUPP : read_batches(poller, t);
 
-	if (err && err != -ENOMEM) {
+	if (err && !t->batches && is_unsupported(-err)) {
 		err = read_keys(poller, t);
 		t->no_batch = !err;
 	}
@@ -268,17 +301,20 @@ static int read_table(struct poller *poller, struct polled_table *t)
 
 /* ---- one poll ---- */
 
-/* Runs an iterator to its end; the programs write to maps, so what they print is nothing. */
+/*
+ * Runs an iterator to its end; the programs write to maps, so what they print is nothing. EAGAIN
+ * asks to go on after each million of objects (bpf_seq_read(), MAX_ITER_OBJECTS).
+ */
 static int run_iterator(const struct program *program)
 {
-	int fd = bpf_iter_create(bpf_link__fd(program->link));
+	int fd = bpf_iter_create(bpf_link__fd(program->link)), retries = 0;
 	char nothing[64];
 	ssize_t n;
 
 	if (fd < 0)
 		return -errno;
 	while ((n = read(fd, nothing, sizeof(nothing))) > 0 ||
-	       (n < 0 && (errno == EINTR || errno == EAGAIN)))
+	       (n < 0 && (errno == EINTR || errno == EAGAIN) && ++retries < MAX_RETRIES))
 		;
 	n = n < 0 ? -errno : 0;
 	close(fd);
@@ -301,8 +337,8 @@ static bool follow_cgroups(struct poller *poller, uint64_t now_ns)
 	const uint64_t *counter = poller->collectors->cgroup_changes;
 	uint64_t changes = counter ? __atomic_load_n(counter, __ATOMIC_RELAXED) : 0;
 
-	groups_new_poll(poller->groups);
-	if (poller->walked_ns &&
+	groups_new_poll(poller->groups, now_ns);
+	if (poller->walked_ns && !groups_failed(poller->groups) &&
 	    (counter ? changes == poller->changes : now_ns - poller->walked_ns < WALK_NS))
 		return false;
 	poller->walked_ns = now_ns;

@@ -19,6 +19,7 @@ struct polled_table {
 	struct fold_table *fold;
 	int fd;
 	bool no_batch; /* the kernel lacks batches for this type: key by key */
+	bool batches;  /* it has them: they worked before */
 	size_t rows;   /* in the map at the last poll */
 	const uint64_t *lost;
 };
@@ -50,7 +51,7 @@ struct poller {
 
 /*
  * Takes the tables of all collectors that run into `fold`. A collector whose families clash with
- * another's is put down. Returns 0 or -ENOMEM.
+ * another's is put down. Returns 0, or -errno after saying why.
  */
 int poller_init(struct poller *poller, struct collectors *collectors, struct fold *fold,
 		struct groups *groups);

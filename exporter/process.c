@@ -14,7 +14,7 @@ struct processes {
 	struct process *by_pid[4096];
 	struct process **list;
 	size_t n, size, dead, turn;
-	bool unreadable;
+	bool unreadable, saw_init;
 };
 
 struct processes *processes_new(const char *procfs)
@@ -93,25 +93,42 @@ void process_seen(struct processes *processes, struct process *process)
 	process->dead_ns = 0;
 }
 
-void processes_check(struct processes *processes, uint64_t now_ns, bool all)
+/*
+ * -1 when procfs cannot be read, or does not show all processes: nobody is to be declared dead then.
+ * Without its own entry a mount is no procfs; one without process 1 that had it before was mounted
+ * again with hidepid.
+ */
+static int open_procfs(struct processes *processes)
 {
 	int proc = open(processes->procfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	bool init = proc >= 0 && !faccessat(proc, "1", F_OK, 0);
+
+	if (proc >= 0 && (init || !processes->saw_init) &&
+	    !faccessat(proc, "self", F_OK, AT_SYMLINK_NOFOLLOW)) {
+		if (processes->unreadable)
+			log_info("\"%s\" can be read again", processes->procfs);
+		processes->unreadable = false;
+		processes->saw_init |= init;
+		return proc;
+	}
+	if (!processes->unreadable)
+		log_warn("cannot read \"%s\": %m; counts go on, processes that end keep their "
+			 "series; mount procfs, or give the folder where it is by --path.procfs",
+			 processes->procfs);
+	processes->unreadable = true;
+	if (proc >= 0)
+		close(proc);
+	return -1;
+}
+
+void processes_check(struct processes *processes, uint64_t now_ns, bool all)
+{
+	int proc = open_procfs(processes);
 	size_t look = processes->n > 8 * 256 ? (processes->n + 7) / 8 : 256;
 	char name[16];
 
-	/* without its own entry a mount is no procfs: nobody is to be declared dead */
-	if (proc < 0 || faccessat(proc, "self", F_OK, AT_SYMLINK_NOFOLLOW)) {
-		if (!processes->unreadable)
-			log_warn("cannot read \"%s\": %m; counts go on, processes that end keep "
-				 "their series; "
-				 "mount procfs, or give the folder where it is by --path.procfs",
-				 processes->procfs);
-		processes->unreadable = true;
-		if (proc >= 0)
-			close(proc);
+	if (proc < 0)
 		return;
-	}
-	processes->unreadable = false;
 	if (all || look > processes->n)
 		look = processes->n;
 	for (; look; look--) {

@@ -350,8 +350,8 @@ void self_update(struct self *self, const struct self_input *input)
 	set(self, ID_ROWS_REAPED, NULL, fold_reaped(input->fold));
 	if (input->serve)
 		update_serve(self, input->serve);
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
-	set(self, ID_CPU, NULL, timespec_ns(cpu));
+	if (!clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu)) /* a real system call */
+		set(self, ID_CPU, NULL, timespec_ns(cpu));
 	set_known(self, ID_RESIDENT, NULL, resident_bytes(input->procfs));
 	set_known(self, ID_OPEN_FDS, NULL, open_fds(input->procfs));
 }

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <errno.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -291,6 +292,69 @@ static void test_unreadable(void **state)
 	assert_group(tree, a + (1 << 20), "cgroup=\"(removed)\"");
 }
 
+/* Bug: a tree that cannot be read to its end for a reason of the moment loses its live groups. */
+static void test_half_read(void **state)
+{
+	struct tree *tree = *state;
+	uint64_t a = make(tree, "/a"), b = make(tree, "/a/b"), c = make(tree, "/a/b/c");
+	struct rlimit old, few;
+	int fd;
+
+	assert_int_equal(groups_walk(tree->groups, 1), 4);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	for (unsigned int room = 0; room < 4; room++) { /* a tree as deep needs four descriptors */
+		fd = dup(0);
+		few = (struct rlimit){ fd + room, old.rlim_max };
+		close(fd);
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+		assert_int_equal(groups_walk(tree->groups, 2), -EMFILE);
+		assert_true(groups_failed(tree->groups));
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+		assert_group(tree, a, "cgroup=\"/a\"");
+		assert_group(tree, b, "cgroup=\"/a/b\"");
+		assert_group(tree, c, "cgroup=\"/a/b/c\"");
+		assert_int_equal(groups_find(tree->groups, c)->gone_ns, 0);
+	}
+	assert_int_equal(groups_walk(tree->groups, 3), 4);
+	assert_false(groups_failed(tree->groups));
+}
+
+/* Bug: the folder that the tree was mounted on looks like a tree where everything was removed. */
+static void test_unmounted(void **state)
+{
+	struct tree *tree = *state;
+	uint64_t a = make(tree, "/a");
+	char away[96];
+
+	groups_walk(tree->groups, 1);
+	snprintf(away, sizeof(away), "%s/away", tree->dir);
+	assert_int_equal(rename(in(tree, ""), away), 0);
+	assert_int_equal(symlink("/proc/self/fd", in(tree, "")), 0); /* of another file system */
+	assert_int_equal(groups_walk(tree->groups, 2), -ESTALE);
+	assert_group(tree, a, "cgroup=\"/a\"");
+	assert_int_equal(groups_find(tree->groups, a)->live, 1);
+	assert_int_equal(unlink(in(tree, "")), 0);
+	assert_int_equal(rename(away, in(tree, "")), 0);
+	assert_int_equal(groups_walk(tree->groups, 3), 2);
+}
+
+/* Bug: what goes in a walk that a missed id causes is gone since the last poll that walked: hours. */
+static void test_gone_since(void **state)
+{
+	struct tree *tree = *state;
+	uint64_t a = make(tree, "/a");
+	struct group *group;
+
+	groups_walk(tree->groups, 1);
+	group = groups_find(tree->groups, a);
+	group_get(group);
+	assert_int_equal(rmdir(in(tree, "/a")), 0);
+	groups_new_poll(tree->groups, 3600);
+	groups_find(tree->groups, a + (1 << 20));
+	assert_int_equal(group->gone_ns, 3600);
+	group_put(tree->groups, group);
+}
+
 /* Bug: a deep tree (anybody with a delegated cgroup can make one) overflows the stack or the path. */
 static void test_deep(void **state)
 {
@@ -325,7 +389,8 @@ static void test_deep(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(test_paths), T(test_come_and_go), T(test_users),
-					    T(test_renamed), T(test_unreadable), T(test_deep) };
+					    T(test_renamed), T(test_unreadable), T(test_half_read),
+					    T(test_unmounted), T(test_gone_since), T(test_deep) };
 
 	log_setup(LOG_ERROR, LOG_LOGFMT);
 	return cmocka_run_group_tests(tests, NULL, NULL);

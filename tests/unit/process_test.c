@@ -117,6 +117,33 @@ static void test_unreadable(void **state)
 	processes_free(processes);
 }
 
+/* Bug: procfs is mounted again with hidepid, and everybody that it hides is dead. */
+static void test_hidden(void **state)
+{
+	struct processes *processes = processes_new(proc);
+	struct process *process = processes_get(processes, 5);
+
+	(void)state;
+	mkdir(entry(1), 0755);
+	mkdir(entry(5), 0755);
+	processes_check(processes, 5, false);
+	rmdir(entry(1));
+	rmdir(entry(5));
+	processes_check(processes, 6, false);
+	assert_int_equal(process->dead_ns, 0);
+	mkdir(entry(1), 0755);
+	processes_check(processes, 7, false);
+	assert_int_equal(process->dead_ns, 7);
+	rmdir(entry(1));
+	processes_free(processes);
+	/* where nobody but us was ever to be seen, the dead must leave too */
+	processes = processes_new(proc);
+	process = processes_get(processes, 5);
+	processes_check(processes, 8, false);
+	assert_int_equal(process->dead_ns, 8);
+	processes_free(processes);
+}
+
 /* Bug: with thousands of them some are never asked, or the list forgets whom it moved. */
 static void test_thousands(void **state)
 {
@@ -155,7 +182,7 @@ static void test_thousands(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { T(test_dies), T(test_users), T(test_unreadable), T(test_thousands) };
+	const struct CMUnitTest tests[] = { T(test_dies), T(test_users), T(test_unreadable), T(test_hidden), T(test_thousands) };
 
 	log_setup(LOG_ERROR, LOG_LOGFMT);
 	return cmocka_run_group_tests(tests, NULL, NULL);
