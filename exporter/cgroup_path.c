@@ -307,3 +307,11 @@ void cgroup_path_parse(struct cgroup_path *out, const char *path)
 	}
 	out->qos = "";
 }
+
+bool cgroup_path_is_pod(const char *path)
+{
+	struct cgroup_path parsed;
+
+	cgroup_path_parse(&parsed, path);
+	return parsed.owner == OWNER_POD;
+}

@@ -32,3 +32,6 @@ struct cgroup_path {
 
 /* `path` begins with '/' and is relative to the hierarchy's root; borrowed by out->unit. */
 void cgroup_path_parse(struct cgroup_path *out, const char *path);
+
+/* Whether a cgroup is a pod's, or below one. */
+bool cgroup_path_is_pod(const char *path);

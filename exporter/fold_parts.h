@@ -33,6 +33,7 @@ struct fold {
 	struct fold_config config;
 	struct fold_table *tables;
 	uint64_t reaped;
+	bool inherit_again; /* memory was short for what an heir was to get */
 };
 
 static inline uint64_t *row_last(const struct fold_table *t, struct row *row)
@@ -54,3 +55,8 @@ static inline struct series **row_process_series(const struct fold_table *t, str
  * is short. */
 struct series *fold_series_of(struct fold_table *t, struct row *row, const struct cell *cell,
 			      struct family *family, bool process);
+
+/* Rows of groups that have an heir are the heir's from here on. */
+void fold_rows_to_heirs(struct fold_table *t);
+/* The series is the group's, unless it has one. */
+void fold_own(struct family *family, struct series *series, struct group *group);

@@ -130,7 +130,7 @@ static int start_collectors(struct exporter *x)
 	err = collectors_load(&x->collectors, &facts);
 	if (err)
 		return err;
-	x->groups = groups_new(&x->mounts, tell_pods, x);
+	x->groups = groups_new(&x->mounts, NULL, tell_pods, x);
 	x->processes = processes_new(x->options.procfs);
 	config = (struct fold_config){ .families = x->families,
 				       .groups = x->groups,

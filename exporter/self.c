@@ -288,7 +288,7 @@ static void count_family(struct family *family, void *arg)
 
 	if (family->own)
 		return;
-	counts[family->level] += family->nr_series - family->hidden;
+	counts[family->level] += family->nr_series - family->nr_nameless - family->hidden;
 	counts[LEVEL_OTHER + 1] += family->hidden;
 }
 
