@@ -32,8 +32,9 @@ struct groups {
 	const struct group_naming *naming;
 	groups_listener *listener;
 	void *arg;
-	size_t nameless; /* cgroups that wait for their names */
-	bool have_heirs; /* see groups_take_heirs() */
+	size_t nameless;  /* cgroups that wait for their names */
+	bool have_heirs;  /* see groups_take_heirs() */
+	uint64_t version; /* see groups_version() */
 	uint64_t resolutions[NR_RESOLUTIONS];
 	struct cgroup **cgroups; /* by id */
 	size_t nr_cgroups, size;
@@ -196,11 +197,12 @@ static int rehash(struct groups *groups)
 	return 0;
 }
 
-static void join_group(struct cgroup *cgroup, struct group *group)
+static void join_group(struct groups *groups, struct cgroup *cgroup, struct group *group)
 {
 	cgroup->group = group;
 	group->live++;
 	group->gone_ns = 0;
+	groups->version++;
 }
 
 static int add(struct groups *groups, uint64_t id, const char *path)
@@ -224,7 +226,7 @@ static int add(struct groups *groups, uint64_t id, const char *path)
 		cgroup->nameless_ns = groups->now_ns;
 		groups->nameless++;
 	}
-	join_group(cgroup, group);
+	join_group(groups, cgroup, group);
 	at = find(groups, id);
 	*at = cgroup;
 	groups->nr_cgroups++;
@@ -247,6 +249,7 @@ static void remove_cgroup(struct groups *groups, struct cgroup **at)
 	struct cgroup *cgroup = *at;
 
 	*at = cgroup->next;
+	groups->version++;
 	groups->nr_cgroups--;
 	groups->nameless -= cgroup->nameless_ns != 0;
 	leave_group(groups, cgroup->group);
@@ -301,7 +304,7 @@ static void name_late(struct groups *groups, struct cgroup *cgroup)
 		return;
 	cgroup->nameless_ns = 0;
 	groups->nameless--;
-	join_group(cgroup, group);
+	join_group(groups, cgroup, group);
 	group_get(nameless); /* it must outlive this */
 	leave_group(groups, nameless);
 	bequeath(groups, nameless, group);
@@ -513,6 +516,11 @@ void groups_each_live(struct groups *groups, void (*each)(struct group *group, v
 const uint64_t *groups_resolutions(const struct groups *groups)
 {
 	return groups->resolutions;
+}
+
+uint64_t groups_version(const struct groups *groups)
+{
+	return groups->version;
 }
 
 void groups_each_cgroup(struct groups *groups,

@@ -18,12 +18,13 @@
 struct group {
 	char *labels; /* `unit="nginx.service"`, escaped, never empty */
 	uint32_t labels_len;
-	uint32_t live;	    /* cgroups that exist and belong to it */
-	uint32_t users;	    /* rows and series that point here */
-	uint64_t gone_ns;   /* when the last of them went; 0 while live */
-	char uid[37];	    /* of its pod: one of the same name and another uid is another group */
-	bool hidden;	    /* it has no name yet: its series are counted and not shown */
-	struct group *heir; /* whose counts its own become at the next fold_tick(); NULL: nobody's */
+	uint32_t live;	  /* cgroups that exist and belong to it */
+	uint32_t users;	  /* rows and series that point here */
+	uint64_t gone_ns; /* when the last of them went; 0 while live */
+	char uid[37];	  /* of its pod: one of the same name and another uid is another group */
+	bool hidden;	  /* it has no name yet: its series are counted and not shown */
+	struct group
+		*heir; /* whose counts its own become at the next fold_tick(); NULL: nobody's */
 	struct group *next; /* of its hash chain */
 };
 
@@ -82,8 +83,8 @@ bool groups_exists(struct groups *groups, uint64_t id);
  */
 void groups_made(struct groups *groups, uint64_t id, const char *path);
 /*
- * True once after groups got an heir: the fold moves what they counted then. A group has an heir when
- * its name became known, or when a pod of its name but another uid came.
+ * True once after groups got an heir: the fold moves what they counted then. A group has an heir
+ * when its name became known, or when a pod of its name but another uid came.
  */
 bool groups_take_heirs(struct groups *groups);
 struct group *groups_removed(struct groups *groups);
@@ -99,6 +100,8 @@ size_t groups_count(const struct groups *groups); /* cgroups that exist now */
 /* How many groups were named in which way since the start, by enum resolution (group_name.h). */
 const uint64_t *groups_resolutions(const struct groups *groups);
 
+/* Another number whenever a cgroup came, went or got its name. */
+uint64_t groups_version(const struct groups *groups);
 /* Calls `each` for every cgroup that exists and has its name. */
 void groups_each_cgroup(struct groups *groups,
 			void (*each)(uint64_t id, const char *path, const struct group *group,
