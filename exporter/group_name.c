@@ -58,7 +58,7 @@ static bool find_names(const struct group_naming *naming, const struct cgroup_pa
 	}
 	*resolution = at->owner == OWNER_POD ? RESOLVED_POD : RESOLVED_CONTAINER;
 	if (naming->names)
-		found = names_find(naming->names, at, name);
+		found = container_names_find(naming->names, at, name);
 	if (found || (naming->names && !last))
 		return found;
 	*resolution = UNRESOLVED;

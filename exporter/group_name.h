@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * group_name: from a cgroup's path to the labels that its users know it by. The one place that
- *names a group: path and names (cgroup_path.h, names.h) say who it is, the flags which labels it
- *gets.
+ *names a group: path and names (cgroup_path.h, container_names.h) say who it is, the flags which
+ *labels it gets.
  *
  *	namespace, pod, container	a pod's container; without `container` its sandbox and the
  *pod's own container			a container of another runtime
@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "names.h"
+#include "container_names.h"
 #include "render.h"
 
 /* --labels.drop, by bit */
@@ -42,7 +42,7 @@ extern const char *const resolution_names[NR_RESOLUTIONS];
 
 /* How groups are named; all of it is borrowed. */
 struct group_naming {
-	struct names *names;			     /* NULL: no files are asked */
+	struct container_names *names;		     /* NULL: no files are asked */
 	const char *const *include, *const *exclude; /* globs on path, unit or namespace */
 	size_t nr_include, nr_exclude;
 	unsigned int drop; /* bits by enum group_label */

@@ -423,7 +423,7 @@ void groups_new_poll(struct groups *groups, uint64_t now_ns)
 	groups->looked = false;
 	groups->now_ns = now_ns;
 	if (groups->naming && groups->naming->names)
-		names_new_poll(groups->naming->names);
+		container_names_new_poll(groups->naming->names);
 	name_all_late(groups);
 }
 

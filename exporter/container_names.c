@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-#include "names_parts.h"
+#include "container_names_parts.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -21,14 +21,14 @@ struct listing {
 	bool fresh; /* read in this poll */
 };
 
-struct names {
+struct container_names {
 	const char *rootfs;
 	struct listing pods, containers;
 };
 
-struct names *names_new(const char *rootfs)
+struct container_names *container_names_new(const char *rootfs)
 {
-	struct names *names = calloc(1, sizeof(*names));
+	struct container_names *names = calloc(1, sizeof(*names));
 
 	if (names)
 		names->rootfs = strcmp(rootfs, "/") ? rootfs : "";
@@ -45,7 +45,7 @@ static void forget(struct listing *listing)
 	listing->fresh = false;
 }
 
-void names_free(struct names *names)
+void container_names_free(struct container_names *names)
 {
 	if (!names)
 		return;
@@ -54,7 +54,7 @@ void names_free(struct names *names)
 	free(names);
 }
 
-void names_new_poll(struct names *names)
+void container_names_new_poll(struct container_names *names)
 {
 	/* kept no longer than a poll: they are asked for only while somebody has no name yet */
 	forget(&names->pods);
@@ -192,7 +192,7 @@ static const struct container_name *listed(struct listing *listing, const char *
 
 /* ---- the question ---- */
 
-static bool find_in_pod(struct names *names, const struct cgroup_path *path,
+static bool find_in_pod(struct container_names *names, const struct cgroup_path *path,
 			struct container_name *out)
 {
 	const struct container_name *pod, *link;
@@ -217,7 +217,7 @@ static bool find_in_pod(struct names *names, const struct cgroup_path *path,
 		strcpy(out->container, link->container);
 		return true;
 	}
-	if (!names_of_state(names->rootfs, path, &state))
+	if (!container_names_of_state(names->rootfs, path, &state))
 		return false;
 	if (!pod) {
 		strcpy(out->namespace, state.namespace);
@@ -227,7 +227,8 @@ static bool find_in_pod(struct names *names, const struct cgroup_path *path,
 	return *out->pod;
 }
 
-bool names_find(struct names *names, const struct cgroup_path *path, struct container_name *out)
+bool container_names_find(struct container_names *names, const struct cgroup_path *path,
+			  struct container_name *out)
 {
 	*out = (struct container_name){ 0 };
 	if (path->owner == OWNER_POD)
@@ -236,5 +237,5 @@ bool names_find(struct names *names, const struct cgroup_path *path, struct cont
 		snprintf(out->container, sizeof(out->container), "%s", path->name);
 		return true;
 	}
-	return *path->container_id && names_of_state(names->rootfs, path, out);
+	return *path->container_id && container_names_of_state(names->rootfs, path, out);
 }

@@ -19,7 +19,7 @@
 /* A root folder with the node's files. */
 struct node {
 	char root[64];
-	struct names *names;
+	struct container_names *names;
 	struct group_naming naming;
 };
 
@@ -50,7 +50,7 @@ static int setup(void **state)
 
 	strcpy(node->root, "/tmp/bpf_exporter_names_XXXXXX");
 	assert_non_null(mkdtemp(node->root));
-	node->names = names_new(node->root);
+	node->names = container_names_new(node->root);
 	node->naming.names = node->names;
 	*state = node;
 	return 0;
@@ -61,7 +61,7 @@ static int teardown(void **state)
 	struct node *node = *state;
 	char command[96];
 
-	names_free(node->names);
+	container_names_free(node->names);
 	snprintf(command, sizeof(command), "rm -rf %s", node->root);
 	free(node);
 	return system(command);
@@ -75,7 +75,7 @@ static const char *labels_of(struct node *node, const char *path, bool last)
 	char *out = text[turn++ & 3];
 	struct group_name name;
 
-	names_new_poll(node->names);
+	container_names_new_poll(node->names);
 	if (!group_name(&name, &node->naming, path, last)) {
 		buffer_free(&name.labels);
 		return "(later)";

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * names: what a pod, a container or its runtime calls itself, from files that the kubelet and the
- * runtimes leave on the node anyway. No API server, no runtime's socket.
+ * container_names: what a pod, a container or its runtime calls itself, from files that the kubelet
+ *and the runtimes leave on the node anyway. No API server, no runtime's socket.
  *
  *	/var/log/pods/NAMESPACE_POD_UID/		pod of a uid
  *	/var/log/containers/POD_NAMESPACE_CONTAINER-ID.log	container of an id
@@ -23,17 +23,18 @@ struct container_name {
 	char container[254];	      /* "" for a sandbox, a pod's own cgroup and a monitor */
 };
 
-struct names;
+struct container_names;
 
 /* `rootfs` (--path.rootfs, "/" for the node's own) is where the folders above are; borrowed. */
-struct names *names_new(const char *rootfs);
-void names_free(struct names *names);
+struct container_names *container_names_new(const char *rootfs);
+void container_names_free(struct container_names *names);
 
 /* A poll begins: each folder is read once more, at most, when something is asked for. */
-void names_new_poll(struct names *names);
+void container_names_new_poll(struct container_names *names);
 
 /*
  * Looks for the names of a container or a pod; fills what is known. True when nothing is missing.
  * Links and state files may come seconds after the cgroup: ask again at the next poll.
  */
-bool names_find(struct names *names, const struct cgroup_path *path, struct container_name *out);
+bool container_names_find(struct container_names *names, const struct cgroup_path *path,
+			  struct container_name *out);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* names_state: containers' names in the state files of their runtimes. */
+/* container_names_state: containers' names in the state files of their runtimes. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -11,7 +11,7 @@
 
 #include <jansson.h>
 
-#include "names_parts.h"
+#include "container_names_parts.h"
 
 #define MOST_BYTES (4 << 20) /* of a state file: a config.json has some 10 kB */
 
@@ -232,7 +232,8 @@ static bool of_docker(const char *rootfs, const struct cgroup_path *at, struct c
 	return found;
 }
 
-bool names_of_state(const char *rootfs, const struct cgroup_path *path, struct container_name *out)
+bool container_names_of_state(const char *rootfs, const struct cgroup_path *path,
+			      struct container_name *out)
 {
 	static const struct {
 		const char *runtime;
