@@ -106,13 +106,20 @@ static __always_inline long task_state(struct task_struct *task)
 	return bpf_core_field_exists(now->__state) ? now->__state : old->state;
 }
 
-/* block_rq_*: the queue argument went away in 5.11 (a54895fa057c) and in 5.10.137. */
+/* block_rq_*, block_bio_queue: the queue argument went away in 5.11 (a54895fa057c); of block_rq_* also in 5.10.137. */
+typedef void (*btf_trace_block_rq_insert___with_queue)(void *, struct request_queue *,
+						       struct request *);
 typedef void (*btf_trace_block_rq_issue___with_queue)(void *, struct request_queue *,
 						      struct request *);
-#define issued_request(ctx) \
-	((struct request *)(bpf_core_type_exists(btf_trace_block_rq_issue___with_queue) ? \
-				    ctx_arg(ctx, 1) : \
-				    ctx_arg(ctx, 0)))
+typedef void (*btf_trace_block_rq_requeue___with_queue)(void *, struct request_queue *,
+							struct request *);
+typedef void (*btf_trace_block_rq_merge___with_queue)(void *, struct request_queue *,
+						      struct request *);
+typedef void (*btf_trace_block_bio_queue___with_queue)(void *, struct request_queue *,
+						       struct bio *);
+#define after_queue(ctx, hook) \
+	((void *)(bpf_core_type_exists(btf_trace_##hook##___with_queue) ? ctx_arg(ctx, 1) : \
+									  ctx_arg(ctx, 0)))
 
 /* block_io_done came in 6.5 (5a80bd075f3b), block_rq_error in 5.18 (d5869fdc189f). */
 typedef void (*btf_trace_block_io_done___any)(void *, struct request *);
@@ -144,3 +151,63 @@ typedef void (*btf_trace_tcp_retransmit_skb___err)(void *, struct sock *, struct
 /* tcp_send_reset: the reason came in 6.10 (b533fb9cf4f7); before, only full sockets fired it. */
 typedef void (*btf_trace_tcp_send_reset___reason)(void *, struct sock *, struct sk_buff *,
 						  enum sk_rst_reason);
+
+/*
+ * balance_dirty_pages: five numbers became one structure in 6.15 ("writeback: let
+ * trace_balance_dirty_pages() take struct dtc as parameter"): `pause` is the seventh, no more the eleventh.
+ */
+typedef void (*btf_trace_balance_dirty_pages___of_numbers)(void *, struct bdi_writeback *,
+							   unsigned long, unsigned long,
+							   unsigned long, unsigned long,
+							   unsigned long, unsigned long,
+							   unsigned long, unsigned long,
+							   unsigned long, long, unsigned long);
+#define throttle_pause(ctx) \
+	((long)(bpf_core_type_exists(btf_trace_balance_dirty_pages___of_numbers) ? \
+			ctx_arg(ctx, 10) : \
+			ctx_arg(ctx, 6)))
+
+/*
+ * What inet_csk_accept() returns follows its arguments: (sk, flags, err, kern), then (sk, arg) in 6.10
+ * (92ef0fd55ac8). bpf_get_func_ret() came in 5.17 only.
+ */
+struct proto_accept_arg {
+	int flags;
+} __attribute__((preserve_access_index));
+#define accepted_sock(ctx) \
+	((struct sock *)(bpf_core_type_exists(struct proto_accept_arg) ? ctx_arg(ctx, 2) : ctx_arg(ctx, 4)))
+
+/*
+ * kfree_skb: the reason came in 5.17 (c504e5c2f964), the socket that should have received the packet
+ * in 6.11 (c53795d48ee8); before, a drop on the way into a socket says nothing of it.
+ */
+typedef void (*btf_trace_kfree_skb___reason)(void *, struct sk_buff *, void *, enum skb_drop_reason);
+typedef void (*btf_trace_kfree_skb___rx_sk)(void *, struct sk_buff *, void *, enum skb_drop_reason,
+					    struct sock *);
+#define have_drop_socket() bpf_core_type_exists(btf_trace_kfree_skb___rx_sk)
+#define have_drop_reason() \
+	(bpf_core_type_exists(btf_trace_kfree_skb___reason) || have_drop_socket())
+/* A reason's number in this kernel; one that no packet has where the kernel does not know it. */
+#define drop_reason(name) \
+	(bpf_core_enum_value_exists(enum skb_drop_reason, name) ? \
+		 (__u32)bpf_core_enum_value(enum skb_drop_reason, name) : \
+		 ~0U)
+
+/* udp_fail_queue_rcv_skb: with the packet, and for IPv6 too, from 6.10 (e9669a00bba7) on. */
+typedef void (*btf_trace_udp_fail_queue_rcv_skb___skb)(void *, int, struct sock *, struct sk_buff *);
+
+/*
+ * sk_buff.sk shared its place with the offset of a fragment before 6.9 (18685451fc4e), and verifiers
+ * since 6.6 (33937607efa0) give no helper a pointer out of a union: it may be no pointer.
+ */
+struct sk_buff___before_6_9 {
+	int ip_defrag_offset;
+} __attribute__((preserve_access_index));
+#define skb_sk_is_shared() \
+	bpf_core_field_exists(((struct sk_buff___before_6_9 *)0)->ip_defrag_offset)
+
+/* net.net_cookie: never given twice. Before 5.12 (3d368ab87cf6) it was made only when asked for. */
+static __always_inline __u64 netns_id(struct net *net)
+{
+	return bpf_core_field_exists(net->net_cookie) ? net->net_cookie : (__u64)net;
+}

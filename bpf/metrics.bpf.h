@@ -25,7 +25,8 @@
  */
 typedef __u64 cgroup_id_t; /* who: one of the labels unit, cgroup, ... */
 typedef __u32 ifindex_t;   /* interface name */
-typedef __s32 errno_t;	   /* ECONNREFUSED */
+typedef __s32 errno_t;	   /* ECONNREFUSED; or what is no error number: the last two of these */
+enum { ERRNO_NAMED = 134 /* below: what a process may see */, ERRNO_ABORTED = 4096, ERRNO_OTHER };
 typedef __u32 signal_t;	   /* TERM */
 typedef char comm_t[16];
 

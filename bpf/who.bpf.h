@@ -21,6 +21,7 @@ typedef struct who process_t;
 /* Set by the exporter before load. */
 const volatile bool node_cgroup_v1 = false; /* groups are the memory controller's, not v2's */
 const volatile __u64 node_start_ns = 0;	    /* CLOCK_MONOTONIC when the exporter started */
+const volatile __u32 node_hz = 250;	    /* jiffies in a second */
 const volatile __u32 node_shards = 1;	    /* a power of two */
 const volatile bool node_shard_per_cpu = false; /* no two CPUs have the same shard */
 
@@ -59,6 +60,22 @@ static __always_inline void who_of_task(struct who *who, struct task_struct *tas
 	who->pid = task->tgid;
 	for (int i = 0; i < (int)sizeof(who->comm); i++)
 		who->comm[i] = leader->comm[i];
+}
+
+/*
+ * The process that runs. 5.10 gives no task to read, so there the name is the thread's, and on
+ * cgroup v1 no group is known.
+ */
+static __always_inline void who_current(struct who *who)
+{
+	if (have_local_storage()) {
+		who_of_task(who, bpf_get_current_task_btf());
+		return;
+	}
+	__builtin_memset(who, 0, sizeof(*who));
+	who->cgroup = node_cgroup_v1 ? CGROUP_ROOT : bpf_get_current_cgroup_id();
+	who->pid = bpf_get_current_pid_tgid() >> 32;
+	bpf_get_current_comm(who->comm, sizeof(who->comm));
 }
 
 /*

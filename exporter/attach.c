@@ -32,55 +32,7 @@ static bool kernel_has_storage(const struct btf *kernel)
 	return false;
 }
 
-/* The arguments' types, "sock,sk_buff,int": which of a hook's shapes this kernel has. */
-static char *variant_of(const struct btf *kernel, int typedef_id)
-{
-	const struct btf_type *t = btf__type_by_id(kernel, typedef_id);
-	char text[256] = "";
-	size_t used = 0;
-
-	while (t && (btf_is_typedef(t) || btf_is_ptr(t) || btf_is_mod(t)))
-		t = btf__type_by_id(kernel, t->type);
-	for (int i = 1; t && btf_is_func_proto(t) && i < btf_vlen(t) && used < sizeof(text); i++) {
-		const struct btf_type *arg = btf__type_by_id(kernel, btf_params(t)[i].type);
-
-		while (arg && (btf_is_ptr(arg) || btf_is_mod(arg)))
-			arg = btf__type_by_id(kernel, arg->type);
-		used += snprintf(text + used, sizeof(text) - used, "%s%s", used ? "," : "",
-				 arg ? btf__name_by_offset(kernel, arg->name_off) : "void");
-	}
-	return strdup(text);
-}
-
-/*
- * One program: is there what it attaches to? A missing tracepoint would sink the whole object
- * (ESRCH at load), so its program is switched off before.
- */
-static void look_for_hook(struct program *program, const struct btf *kernel)
-{
-	const char *section = bpf_program__section_name(program->bpf);
-	char type[256];
-	int id;
-
-	/* libbpf cuts the `?` of SEC("?...") off and leaves such a program switched off */
-	program->is_optional = !bpf_program__autoload(program->bpf);
-	program->hook = strchr(section, '/') ? strchr(section, '/') + 1 : section;
-	if (!strncmp(section, "tp_btf/", 7))
-		snprintf(type, sizeof(type), "btf_trace_%s", program->hook);
-	else if (!strncmp(section, "iter/", 5))
-		snprintf(type, sizeof(type), "bpf_iter__%s", program->hook);
-	else
-		return; /* a user's own program of another kind: libbpf knows */
-	program->is_iterator = section[0] == 'i';
-	id = btf__find_by_name_kind(kernel, type,
-				    program->is_iterator ? BTF_KIND_STRUCT : BTF_KIND_TYPEDEF);
-	program->is_missing = id <= 0;
-	if (!program->is_missing && !program->is_iterator)
-		program->variant = variant_of(kernel, id);
-	bpf_program__set_autoload(program->bpf, !program->is_missing);
-}
-
-static int find_programs(struct collector *c, const struct btf *kernel)
+static int find_programs(struct collector *c, const struct kernel_btf *kernel)
 {
 	struct bpf_program *bpf;
 	size_t n = 0;
@@ -92,7 +44,7 @@ static int find_programs(struct collector *c, const struct btf *kernel)
 	bpf_object__for_each_program(bpf, c->object)
 	{
 		c->programs[c->nr_programs].bpf = bpf;
-		look_for_hook(&c->programs[c->nr_programs++], kernel);
+		hook_look(&c->programs[c->nr_programs++], kernel);
 	}
 	return 0;
 }
@@ -105,6 +57,25 @@ static void detach(struct collector *c)
 	}
 }
 
+/*
+ * Not for a lack of privileges: EPERM where the kernel is built without or locked down, 524 (the
+ * kernel's own ENOTSUPP) on arm64 before 6.4.
+ */
+static int note_refused(struct collector *c, int err)
+{
+	for (size_t i = 0; i < c->nr_programs; i++) {
+		struct program *program = &c->programs[i];
+
+		if (program->is_missing || !program->in_function)
+			continue;
+		snprintf(c->reason, sizeof(c->reason), "this kernel refuses %s: %s",
+			 bpf_program__section_name(program->bpf),
+			 err == -524 ? "not supported on this architecture" : strerror(-err));
+		return -EOPNOTSUPP;
+	}
+	return err;
+}
+
 /* All or nothing: half of a pair of programs exports numbers that look right. */
 static int attach(struct collector *c)
 {
@@ -113,7 +84,7 @@ static int attach(struct collector *c)
 
 		if (program->is_missing)
 			continue;
-		program->link = bpf_program__attach(program->bpf);
+		program->link = hook_attach(program);
 		if (!program->link) {
 			int err = -errno;
 			const char *why =
@@ -123,7 +94,7 @@ static int attach(struct collector *c)
 				 bpf_program__name(program->bpf), program->hook, strerror(-err),
 				 *why ? ": " : "", why);
 			detach(c);
-			return err;
+			return *why || !program->in_function ? err : note_refused(c, err);
 		}
 	}
 	return 0;
@@ -159,16 +130,20 @@ static int load(struct collectors *collectors, struct collector *c, const struct
 		const char *why =
 			*object_verifier_log() ? object_verifier_log() : privilege_why(err, NULL);
 
+		bool explained = *why;
+
 		if (!*why)
 			why = object_log();
 		snprintf(c->reason, sizeof(c->reason), "the kernel refuses it: %s%s%s",
 			 strerror(-err), *why ? ": " : "", why);
-		return err;
+		return explained || err != -EPERM ? err : note_refused(c, err);
 	}
 	maps_share(collectors, c);
 	err = maps_reserve_rows(c);
 	if (!err)
 		err = maps_find_variables(collectors, c);
+	if (!err)
+		maps_warm(c);
 	return err ? err : attach(c);
 }
 
@@ -201,7 +176,7 @@ static void load_one(struct collectors *collectors, struct collector *c,
 	if (!c->enabled)
 		return;
 	c->state = COLLECTOR_UP;
-	err = find_programs(c, collectors->kernel);
+	err = find_programs(c, &collectors->kernel);
 	if (!err)
 		note_missing(c);
 	if (!err && c->state != COLLECTOR_DOWN)
@@ -222,21 +197,22 @@ int collectors_load(struct collectors *collectors, const struct node_facts *fact
 {
 	bool storage;
 
-	if (!collectors->kernel) {
+	if (!collectors->kernel.types) {
 		log_error("no BTF of the running kernel (/sys/kernel/btf/vmlinux): the programs "
 			  "find the kernel's "
 			  "fields by it; use a kernel built with CONFIG_DEBUG_INFO_BTF=y, or mount "
 			  "sysfs");
 		return -ENOENT;
 	}
-	storage = kernel_has_storage(collectors->kernel);
+	storage = kernel_has_storage(collectors->kernel.types);
+	collectors->maps_grow = maps_grow_safely(collectors->kernel.types);
+	hooks_loading(&collectors->kernel);
 	for (size_t i = 0; i < collectors->n; i++)
 		load_one(collectors, &collectors->list[i], facts, storage);
-	btf__free(collectors->kernel); /* 6 MB that nobody needs again */
-	collectors->kernel = NULL;
+	hooks_loading(NULL);
+	kernel_btf_close(&collectors->kernel);
 #ifdef __GLIBC__
-	malloc_trim(0); /* nor what libbpf needed on the way: 20 MB, most of it below something that
-			   stays */
+	malloc_trim(0); /* what libbpf needed on the way lies below something that stays */
 #endif
 	return 0;
 }
@@ -276,7 +252,7 @@ void collectors_close(struct collectors *collectors)
 		close(collectors->shared[i].fd);
 		free(collectors->shared[i].name);
 	}
-	btf__free(collectors->kernel);
+	kernel_btf_close(&collectors->kernel);
 	free(collectors->shared);
 	free(collectors->list);
 	*collectors = (struct collectors){ 0 };

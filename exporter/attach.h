@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kernel_btf.h"
 #include "options.h"
 #include "schema.h"
 #include "snapshot.h"
@@ -17,14 +18,16 @@
 struct bpf_link;
 struct bpf_object;
 struct bpf_program;
-struct btf;
 
 struct program {
 	struct bpf_program *bpf;
 	struct bpf_link *link; /* NULL: not attached */
 	const char *hook;      /* "tcp_send_reset": the tracepoint, or what is iterated over */
 	char *variant;	       /* the shape this kernel has: "sock,sk_buff,int" */
+	bool is_tracing;       /* libbpf is told what it attaches to (attach_hook.c) */
 	bool is_iterator;
+	bool in_function; /* fentry/, fexit/: a trampoline, which some kernels refuse whatever the
+			     privileges */
 	bool is_optional; /* SEC("?..."): another program does its work where it is missing */
 	bool is_missing;  /* this kernel has no such hook */
 };
@@ -57,7 +60,8 @@ struct shared_map;
 struct collectors {
 	struct collector *list;
 	size_t n;
-	struct btf *kernel; /* until collectors_load() ends */
+	struct kernel_btf kernel; /* until collectors_load() ends */
+	bool maps_grow;		  /* see maps_grow_safely() in attach_maps.c */
 	struct shared_map *shared;
 	size_t nr_shared;
 	const uint64_t

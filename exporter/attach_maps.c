@@ -2,6 +2,8 @@
 /* attach_maps: the maps of an object: those it shares, its constants and counters, the reserved
  * rows. */
 #include <errno.h>
+#include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +32,51 @@ int collectors_shared_map(const struct collectors *collectors, const char *name)
 	return shared ? shared->fd : -1;
 }
 
+/*
+ * Do hash maps of this kernel have an allocator that a program may use wherever it runs? Since 6.1
+ * (fba1a1c6c912); before, a row made at run time meant kmalloc() under whatever lock was held.
+ */
+bool maps_grow_safely(const struct btf *kernel)
+{
+	int id = btf__find_by_name_kind(kernel, "bpf_htab", BTF_KIND_STRUCT);
+	const struct btf_type *t = id > 0 ? btf__type_by_id(kernel, id) : NULL;
+
+	for (int i = 0; t && i < btf_vlen(t); i++) {
+		const struct btf_type *member = btf__type_by_id(kernel, btf_members(t)[i].type);
+
+		if (member && btf_is_struct(member) &&
+		    !strcmp(btf__name_by_offset(kernel, member->name_off), "bpf_mem_alloc"))
+			return true;
+	}
+	return false;
+}
+
+static bool is_table(const struct collector *c, const struct bpf_map *map)
+{
+	for (size_t i = 0; i < c->schema.nr_tables; i++)
+		if (c->schema.tables[i].map == map)
+			return true;
+	return false;
+}
+
+/*
+ * Whether a map's rows are made as they come, so that a table costs what is in it. Not:
+ *
+ *	- scratch maps: theirs come and go with each event, and without memory for one the event
+ *would be lost; a table's new row stays for long, and what finds none is counted in the group's
+ *	- rows per CPU: those come from a reserve that a burst of them empties
+ *	- tables that cost less whole than what each CPU keeps at hand for new rows (memalloc.c: 96
+ *of up to 256 bytes, or as much), on machines with many CPUs
+ */
+#define AT_HAND (96 * 256)
+static bool grows(const struct collector *c, const struct bpf_map *map)
+{
+	size_t row = 56 + (bpf_map__key_size(map) + 7) / 8 * 8 + bpf_map__value_size(map);
+
+	return !c->source && bpf_map__type(map) == BPF_MAP_TYPE_HASH && is_table(c, map) &&
+	       row * bpf_map__max_entries(map) > (size_t)libbpf_num_possible_cpus() * AT_HAND;
+}
+
 /* Maps that this kernel cannot make stay away, maps that exist already are used. */
 int maps_prepare(struct collectors *collectors, struct collector *c, bool storage)
 {
@@ -45,6 +92,8 @@ int maps_prepare(struct collectors *collectors, struct collector *c, bool storag
 		if ((flavour && storage) || (!storage && (type == BPF_MAP_TYPE_TASK_STORAGE ||
 							  type == BPF_MAP_TYPE_SK_STORAGE)))
 			bpf_map__set_autocreate(map, false);
+		if (collectors->maps_grow && grows(c, map))
+			bpf_map__set_map_flags(map, bpf_map__map_flags(map) | BPF_F_NO_PREALLOC);
 		if (!shared)
 			continue;
 		if (shared->type != type || shared->key_size != bpf_map__key_size(map) ||
@@ -155,10 +204,24 @@ static void map_bss(struct collector *c)
 	c->bss_size = bpf_map__value_size(map);
 }
 
+/*
+ * CONFIG_HZ: the coarse clocks step once a jiffy. sysconf(_SC_CLK_TCK) is not it (that is 100 everywhere),
+ * and the kernel's configuration is not in a container.
+ */
+static uint32_t jiffies_in_a_second(void)
+{
+	struct timespec step;
+
+	if (clock_getres(CLOCK_MONOTONIC_COARSE, &step) || step.tv_nsec <= 0)
+		return 250;
+	return (1000000000 + step.tv_nsec / 2) / step.tv_nsec;
+}
+
 void maps_tell_facts(struct collector *c, const struct node_facts *facts)
 {
 	bool *v1 = maps_constant(c->object, "node_cgroup_v1", sizeof(*v1));
 	uint64_t *start = maps_constant(c->object, "node_start_ns", sizeof(*start));
+	uint32_t *hz = maps_constant(c->object, "node_hz", sizeof(*hz));
 	uint32_t *shards = maps_constant(c->object, "node_shards", sizeof(*shards));
 	bool *per_cpu = maps_constant(c->object, "node_shard_per_cpu", sizeof(*per_cpu));
 
@@ -166,6 +229,8 @@ void maps_tell_facts(struct collector *c, const struct node_facts *facts)
 		*v1 = facts->cgroup_v1;
 	if (start)
 		*start = facts->start_ns;
+	if (hz)
+		*hz = jiffies_in_a_second();
 	if (shards)
 		*shards = facts->shards;
 	if (per_cpu)
@@ -194,6 +259,80 @@ int maps_reserve_rows(struct collector *c)
 			return -errno;
 	}
 	return 0;
+}
+
+#define MAX_CPUS 8192 /* that a kernel can be built for: their numbers may have holes */
+
+struct warming {
+	const struct collector *c;
+	cpu_set_t *cpus;
+	size_t size; /* of `cpus` */
+	void *key, *value;
+};
+
+static void warm_here(const struct warming *w)
+{
+	for (size_t i = 0; i < w->c->schema.nr_tables; i++) {
+		const struct bpf_map *map = w->c->schema.tables[i].map;
+		int fd = bpf_map__fd(map);
+
+		if (bpf_map__map_flags(map) & BPF_F_NO_PREALLOC &&
+		    !bpf_map_update_elem(fd, w->key, w->value, BPF_NOEXIST))
+			bpf_map_delete_elem(fd, w->key);
+	}
+}
+
+/* In a thread of its own, which takes with it that it was bound to CPUs. */
+static void *warm_everywhere(void *arg)
+{
+	const struct warming *w = arg;
+	size_t end = 8 * w->size;
+	cpu_set_t *one = calloc(1, w->size);
+
+	for (size_t cpu = 0; one && cpu < end; cpu++) {
+		if (!CPU_ISSET_S(cpu, w->size, w->cpus))
+			continue;
+		CPU_SET_S(cpu, w->size, one);
+		if (!sched_setaffinity(0, w->size, one))
+			warm_here(w);
+		CPU_CLR_S(cpu, w->size, one);
+	}
+	free(one);
+	return NULL;
+}
+
+/*
+ * A new map has 4 rows at hand on each CPU, or one of more than 256 bytes, and gets more when one
+ * is taken and interrupts are on again (memalloc.c). A switch of tasks may need two at once: the
+ * second of them would be counted in the row of zeros. So one is taken before, and given back.
+ */
+void maps_warm(const struct collector *c)
+{
+	struct warming w = { .c = c, .size = CPU_ALLOC_SIZE(MAX_CPUS) };
+	size_t key = 0, value = 0;
+	pthread_t thread;
+
+	for (size_t i = 0; i < c->schema.nr_tables; i++) {
+		const struct table *table = &c->schema.tables[i];
+
+		if (!(bpf_map__map_flags(table->map) & BPF_F_NO_PREALLOC))
+			continue;
+		key = table->key_size > key ? table->key_size : key;
+		value = table->value_size > value ? table->value_size : value;
+	}
+	if (!key)
+		return;
+	w.cpus = calloc(1, w.size);
+	w.key = malloc(key);
+	w.value = calloc(1, value);
+	if (w.cpus && w.key && w.value && !sched_getaffinity(0, w.size, w.cpus)) {
+		memset(w.key, 0xff, key); /* what no event has */
+		if (!pthread_create(&thread, NULL, warm_everywhere, &w))
+			pthread_join(thread, NULL);
+	}
+	free(w.cpus);
+	free(w.key);
+	free(w.value);
 }
 
 int maps_find_variables(struct collectors *collectors, struct collector *c)

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
 #include "attach_parts.h"
@@ -48,7 +47,6 @@ static int add(struct collectors *collectors, const char *name, const char *sour
 	struct collector *bigger =
 		reallocarray(collectors->list, collectors->n + 1, sizeof(*bigger));
 	struct collector *c;
-	int err;
 
 	if (!bigger) {
 		bpf_object__close(object);
@@ -59,16 +57,9 @@ static int add(struct collectors *collectors, const char *name, const char *sour
 	*c = (struct collector){ .name = strdup(name),
 				 .source = source ? strdup(source) : NULL,
 				 .object = object };
-	if (!c->name || (source && !c->source)) {
-		bpf_object__close(object);
-		return -ENOMEM;
-	}
 	read_defaults(c);
-	err = schema_read(&c->schema, object, collectors->kernel, c->reason, sizeof(c->reason));
-	if (err)
-		log_error("%s: %s", source ? source : name, c->reason);
 	collectors->n++;
-	return err;
+	return c->name && (!source || c->source) ? 0 : -ENOMEM;
 }
 
 static int add_file(struct collectors *collectors, const char *path, bool trusted)
@@ -141,8 +132,8 @@ static int add_embedded(struct collectors *collectors)
 	int err = 0;
 
 	for (const struct embedded_object *e = embedded_objects; e->name && !err; e++) {
-		struct bpf_object *object =
-			object_open_bytes(e->name, e->data, e->size, why, sizeof(why));
+		struct bpf_object *object = object_open_bytes(
+			e->name, e->data, e->size, collectors->kernel.path, why, sizeof(why));
 
 		if (!object) {
 			log_error("built-in collector %s: %s", e->name, why);
@@ -177,20 +168,54 @@ static int apply_switches(struct collectors *collectors, const struct options *o
 	return 0;
 }
 
-int collectors_open(struct collectors *collectors, const struct options *options)
+/* What the kernel has of all that they ask about. That it has no BTF is told at load: --list needs
+ * none. */
+static int read_kernel(struct collectors *collectors)
+{
+	struct bpf_object **objects = calloc(collectors->n + 1, sizeof(*objects));
+	int err;
+
+	if (!objects)
+		return -ENOMEM;
+	for (size_t i = 0; i < collectors->n; i++)
+		objects[i] = collectors->list[i].object;
+	err = kernel_btf_read(&collectors->kernel, KERNEL_BTF, objects, collectors->n);
+	free(objects);
+	return err == -ENOMEM ? err : 0;
+}
+
+static int read_schemas(struct collectors *collectors)
 {
 	int err = 0;
 
+	for (size_t i = 0; i < collectors->n && !err; i++) {
+		struct collector *c = &collectors->list[i];
+
+		err = schema_read(&c->schema, c->object, collectors->kernel.types, c->reason,
+				  sizeof(c->reason));
+		if (err)
+			log_error("%s: %s", c->source ? c->source : c->name, c->reason);
+	}
+	return err;
+}
+
+int collectors_open(struct collectors *collectors, const struct options *options)
+{
+	int err;
+
 	*collectors = (struct collectors){ 0 };
 	object_log_start();
-	collectors->kernel = btf__load_vmlinux_btf(); /* NULL is told at load: --list needs none */
-	if (libbpf_get_error(collectors->kernel))
-		collectors->kernel = NULL;
+	kernel_btf_open(&collectors->kernel);
+	err = hooks_register();
 	for (size_t i = 0; i < options->nr_files && !err; i++)
 		err = add_file(collectors, options->files[i], false);
-	if (!options->nr_files)
+	if (!options->nr_files && !err)
 		err = add_embedded(collectors);
 	for (size_t i = 0; i < options->nr_collector_dirs && !err; i++)
 		err = add_folder(collectors, options->collector_dirs[i]);
+	if (!err)
+		err = read_kernel(collectors);
+	if (!err)
+		err = read_schemas(collectors);
 	return err ? err : apply_switches(collectors, options);
 }

@@ -8,7 +8,8 @@
  *   - a row that was deleted and made anew, or a pid that was reused, starts at 0: all of it is
  * growth;
  *   - the series of a group that is gone for longer than the retention moves into the group
- *     (removed), that of a dead process goes: its counts are in its group's.
+ *     (removed), that of a dead process goes, at once when --process.max-series hides it: its
+ *     counts are in its group's.
  * Knows no map: rows come from poll.c, or from a test.
  */
 #pragma once

@@ -102,6 +102,16 @@ static void inherit_family(struct family *family, void *arg)
 	}
 }
 
+/* What nobody is shown need not wait: a node that runs thousands of commands a second would keep
+ * five minutes of them. */
+static bool has_expired(const struct expiry *expiry, const struct series *series)
+{
+	uint64_t dead_ns = series->process->dead_ns;
+
+	return dead_ns && (series->hidden ||
+			   expiry->now_ns - dead_ns >= expiry->fold->config.process_retention_ns);
+}
+
 static void expire_family(struct family *family, void *arg)
 {
 	struct expiry *expiry = arg;
@@ -115,8 +125,7 @@ static void expire_family(struct family *family, void *arg)
 		if (series->index == SERIES_REMOVED || series->rows || !group)
 			continue;
 		if (series->process) {
-			if (!series->process->dead_ns || expiry->now_ns - series->process->dead_ns <
-								 config->process_retention_ns)
+			if (!has_expired(expiry, series))
 				continue;
 		} else {
 			if (group->live || !group->gone_ns ||

@@ -141,6 +141,9 @@ static void decode_ipv6(const struct label *label, const void *key, struct buffe
 	buffer_printf(out, "%s", inet_ntop(AF_INET6, at(label, key), text, sizeof(text)));
 }
 
+/* bpf/metrics.bpf.h: above MAX_ERRNO, what is no error number */
+enum { ERRNO_ABORTED = 4096, ERRNO_OTHER };
+
 /* Programs keep errnos as they find them, negative or positive. */
 static void decode_errno(const struct label *label, const void *key, struct buffer *out)
 {
@@ -150,6 +153,10 @@ static void decode_errno(const struct label *label, const void *key, struct buff
 
 	if (!v)
 		buffer_printf(out, "none");
+	else if (v == ERRNO_ABORTED)
+		buffer_printf(out, "aborted");
+	else if (v == ERRNO_OTHER)
+		buffer_printf(out, "other");
 	else if (name)
 		buffer_printf(out, "%s", name);
 	else

@@ -22,23 +22,23 @@
 #include <bpf/bpf.h>
 
 #include "attach.h"
-#include "cgroup_tree.h"
 #include "clock.h"
 #include "fold.h"
 #include "label.h"
 #include "list.h"
 #include "log.h"
+#include "node_facts.h"
 #include "notify.h"
 #include "options.h"
 #include "poll.h"
 #include "privilege.h"
 #include "render.h"
+#include "sandbox.h"
 #include "self.h"
 #include "serve.h"
 #include "version.h"
 
 #define SCRAPE_WAIT_NS (10 * 1000000000ULL) /* how long a scrape waits for its own poll */
-#define MAX_SHARDS     16 /* rows per group that CPUs share, see bpf/sched.bpf.c */
 
 struct exporter {
 	struct options options;
@@ -80,34 +80,6 @@ static void tell_pods(uint64_t id, bool is_pod, bool added, void *arg)
 		bpf_map_delete_elem(fd, &id);
 }
 
-/* How many numbers CPUs may have: one more than the highest, as the list may have holes; 0: not
- * known. */
-static unsigned int cpu_numbers(const char *sysfs)
-{
-	char path[512], list[4096], *last = NULL;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "%s/devices/system/cpu/possible", sysfs);
-	file = fopen(path, "re");
-	if (file && fgets(list, sizeof(list), file)) /* "0-3,8-11" */
-		for (last = list + strcspn(list, "\n");
-		     last > list && last[-1] >= '0' && last[-1] <= '9';)
-			last--;
-	if (file)
-		fclose(file);
-	return last && *last >= '0' && *last <= '9' ? strtoul(last, NULL, 10) + 1 : 0;
-}
-
-static void choose_shards(struct node_facts *facts, const char *sysfs)
-{
-	unsigned int cpus = cpu_numbers(sysfs);
-
-	facts->shards = 1;
-	while (facts->shards < MAX_SHARDS && facts->shards < cpus)
-		facts->shards *= 2;
-	facts->shard_per_cpu = cpus && facts->shards >= cpus;
-}
-
 static bool all_off(const struct collectors *collectors)
 {
 	for (size_t i = 0; i < collectors->n; i++)
@@ -120,13 +92,12 @@ static bool all_off(const struct collectors *collectors)
 /* Returns how many collectors run; when it is none, a line said so. */
 static int start_collectors(struct exporter *x)
 {
-	struct node_facts facts = { .start_ns = monotonic_ns() };
 	struct fold_config config;
+	struct node_facts facts;
 	int err, running;
 
-	choose_shards(&facts, x->options.sysfs);
 	cgroup_mounts_find(&x->mounts, x->options.procfs, x->options.cgroupfs);
-	facts.cgroup_v1 = x->mounts.mode == CGROUP_V1 || x->mounts.mode == CGROUP_HYBRID;
+	node_facts_read(&facts, &x->mounts, x->options.sysfs);
 	err = collectors_load(&x->collectors, &facts);
 	if (err)
 		return err;
@@ -290,7 +261,7 @@ static void pause_loop(const char *what, int *said)
 	const struct timespec pause = { .tv_nsec = 100000000 };
 	int err = errno;
 
-	if (err == EINTR || err == EAGAIN)
+	if (err == EINTR)
 		return;
 	if (err != *said)
 		log_warn("%s: %s; trying again", what, strerror(err));
@@ -372,36 +343,6 @@ static void say_where(const struct exporter *x, int running)
 		 port, path, *host == '[' ? "'" : "");
 }
 
-/* In a child that has given up what is to be given up: could it poll? See privilege.h. */
-static unsigned int try_polling(void *arg)
-{
-	struct exporter *x = arg;
-	const char *roots[] = { x->mounts.main, x->mounts.blkio };
-	unsigned int failed = poller_try(&x->poller) ? PRIVILEGE_TABLES : 0;
-	char first[512];
-
-	for (size_t i = 0; i < 2; i++)
-		if (*roots[i] && cgroup_tree_try(roots[i]))
-			failed |= PRIVILEGE_CGROUPS;
-	snprintf(first, sizeof(first), "%s/1", x->options.procfs);
-	return access(first, F_OK) ? failed | PRIVILEGE_PROCESSES : failed;
-}
-
-static void confine(struct exporter *x)
-{
-	const struct privilege_config config = {
-		.user = x->user,
-		.paths = { x->options.procfs, x->options.sysfs, x->mounts.main, x->mounts.blkio },
-		.try = try_polling,
-		.arg = x,
-	};
-
-	notify_open(); /* it and the next: no sockets are made any more */
-	label_open();
-	privilege_drop(&config, &x->privileges);
-	self_sandbox(x->self, &x->privileges);
-}
-
 static int run_server(struct exporter *x)
 {
 	int err = open_loop(x), running;
@@ -413,7 +354,8 @@ static int run_server(struct exporter *x)
 	running = start_collectors(x);
 	if (running <= 0)
 		return running ? running : -ENOENT;
-	confine(x);
+	sandbox_enter(&x->poller, &x->mounts, &x->options, &x->user, &x->privileges);
+	self_sandbox(x->self, &x->privileges);
 	poll_once(x);
 	err = serve_run(x->serve); /* not before: a thread would keep the privileges */
 	if (err)

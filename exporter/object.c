@@ -14,9 +14,9 @@
 
 #include <bpf/libbpf.h>
 
+#include "kernel_btf.h"
 #include "log.h"
 
-#define KERNEL_BTF "/sys/kernel/btf/vmlinux"
 #define MAX_SIZE                                                                                   \
 	(16 << 20) /* a hundred times the largest object here; bounds what a wrong file costs */
 
@@ -130,15 +130,15 @@ static const char *fault_of(const unsigned char *data, size_t size)
 	return NULL;
 }
 
-struct bpf_object *object_open_bytes(const char *name, const void *data, size_t size, char *why,
-				     size_t why_size)
+struct bpf_object *object_open_bytes(const char *name, const void *data, size_t size,
+				     const char *kernel, char *why, size_t why_size)
 {
 	/*
 	 * Named, so that libbpf looks for a type that this kernel lacks there alone: else it goes
 	 * on to the modules, which needs CAP_SYS_ADMIN, and fails (until 1.5).
 	 */
-	const char *kernel = access(KERNEL_BTF, R_OK) ? NULL : KERNEL_BTF;
-	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = name, .btf_custom_path = kernel);
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = name,
+		    .btf_custom_path = access(kernel, R_OK) ? NULL : kernel);
 	const char *fault = fault_of(data, size);
 	struct bpf_object *object;
 
@@ -218,7 +218,7 @@ struct bpf_object *object_open_file(const char *path, bool trusted, char *why, s
 	} else if (!name || !(data = read_all(fd, st.st_size))) {
 		snprintf(why, why_size, "cannot be read: %s", strerror(errno));
 	} else {
-		object = object_open_bytes(name, data, st.st_size, why, why_size);
+		object = object_open_bytes(name, data, st.st_size, KERNEL_BTF, why, why_size);
 	}
 	free(data);
 	free(name);

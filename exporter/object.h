@@ -14,8 +14,9 @@ struct bpf_object;
  * `why` that names what is wrong and what was expected.
  */
 struct bpf_object *object_open_file(const char *path, bool trusted, char *why, size_t why_size);
-struct bpf_object *object_open_bytes(const char *name, const void *data, size_t size, char *why,
-				     size_t why_size);
+/* `kernel`: the file with the kernel's types; a file's objects get all of them (KERNEL_BTF). */
+struct bpf_object *object_open_bytes(const char *name, const void *data, size_t size,
+				     const char *kernel, char *why, size_t why_size);
 
 /* "tcp" of "/x/y/tcp.bpf.o"; to be freed. */
 char *object_name(const char *path);

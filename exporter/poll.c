@@ -17,6 +17,7 @@
 #define SWEEP_NS    (10 * 1000000000ULL) /* how often helpers' iterators look again (owner.bpf.c) */
 #define WALK_NS                                                                                    \
 	(5 * 1000000000ULL) /* how often the cgroup tree is walked when nobody tells of changes */
+#define SAY_NS	      (60 * 1000000000ULL) /* how often the same failure is logged */
 #define MAX_RETRIES   1000 /* of a call that was interrupted or is to be made again */
 #define ENOTSUPP_BPF  524  /* the kernel's own ENOTSUPP, which has no name outside */
 
@@ -62,6 +63,7 @@ int poller_init(struct poller *poller, struct collectors *collectors, struct fol
 
 	*poller = (struct poller){ .collectors = collectors, .fold = fold, .groups = groups };
 	groups_follow(groups, collectors->cgroup_changes);
+	poller->wanted_fd = collectors_shared_map(collectors, "shared_sweeps_wanted");
 	/* The kernel writes a value for each possible CPU, whatever room we believe to need. */
 	poller->cpus = libbpf_num_possible_cpus();
 	if (poller->cpus < 1) {
@@ -348,16 +350,46 @@ static bool follow_cgroups(struct poller *poller, uint64_t now_ns)
 	return true;
 }
 
-static void note(struct polled_collector *p, uint64_t took_ns, int err)
+/*
+ * Whether helpers' iterators shall look again: from time to time, and when a program met what they
+ * did not see yet, so that only the first events of a new socket lack its owner.
+ */
+static bool sweep_is_due(struct poller *poller, uint64_t now_ns)
 {
+	uint64_t wanted = poller->wanted;
+	uint32_t first = 0;
+
+	if (poller->wanted_fd >= 0)
+		bpf_map_lookup_elem(poller->wanted_fd, &first, &wanted);
+	if (poller->swept_ns && now_ns - poller->swept_ns < SWEEP_NS && wanted == poller->wanted)
+		return false;
+	poller->wanted = wanted;
+	poller->swept_ns = now_ns;
+	return true;
+}
+
+/* One that comes and goes with each poll is not worth a line each time. */
+static void say(struct polled_collector *p, int err, uint64_t now_ns)
+{
+	if (err == p->said && now_ns - p->said_ns < SAY_NS)
+		return;
+	log_warn("collector %s: this poll failed: %s; its last values stay", p->collector->name,
+		 strerror(-err));
+	p->said = err;
+	p->said_ns = now_ns;
+}
+
+static void note(struct polled_collector *p, uint64_t start_ns, int err)
+{
+	uint64_t now_ns = monotonic_ns(), took_ns = now_ns - start_ns;
+
 	p->last_ns = took_ns;
 	p->slots[HIST_SLOTS] += took_ns;
 	p->slots[histogram_slot(took_ns)]++;
 	if (!err)
 		p->last_unix_ns = unix_ns();
 	if (err && err != p->err)
-		log_warn("collector %s: this poll failed: %s; its last values stay",
-			 p->collector->name, strerror(-err));
+		say(p, err, now_ns);
 	p->err = err;
 }
 
@@ -375,11 +407,9 @@ int poller_try(struct poller *poller)
 
 void poller_run(struct poller *poller, uint64_t now_ns)
 {
-	bool sweep = !poller->swept_ns || now_ns - poller->swept_ns >= SWEEP_NS;
+	bool sweep = sweep_is_due(poller, now_ns);
 	bool changed = follow_cgroups(poller, now_ns);
 
-	if (sweep)
-		poller->swept_ns = now_ns;
 	for (size_t i = 0, t = 0; i < poller->nr_polled; i++) {
 		struct polled_collector *p = &poller->polled[i];
 		uint64_t start_ns = monotonic_ns();
@@ -394,7 +424,7 @@ void poller_run(struct poller *poller, uint64_t now_ns)
 
 			err = err ? err : failed;
 		}
-		note(p, monotonic_ns() - start_ns, err);
+		note(p, start_ns, err);
 	}
 	fold_tick(poller->fold, now_ns, changed);
 }

@@ -31,6 +31,8 @@ struct polled_collector {
 	uint64_t slots[100];   /* histogram.h layout over all polls, then the sum; [99] unused */
 	uint64_t last_unix_ns; /* when the last good poll ended */
 	int err;	       /* of the last poll, 0 when good */
+	int said;	       /* the last one that was logged */
+	uint64_t said_ns;
 };
 
 struct poller {
@@ -47,6 +49,8 @@ struct poller {
 	int cpus;	  /* possible ones */
 	uint64_t changes; /* collectors->cgroup_changes at the last walk */
 	uint64_t walked_ns, swept_ns;
+	int wanted_fd;	     /* where programs ask for a sweep (bpf/netns.bpf.h), or -1 */
+	uint64_t wanted;     /* how often they had at the last one */
 };
 
 /*

@@ -356,6 +356,7 @@ static struct series **choose(struct family *family, size_t n)
 static int fill(struct snapshot *snapshot, struct snapshot_family *out, struct family *family,
 		size_t n)
 {
+	size_t named = family->nr_series - family->nr_nameless;
 	struct series **from = choose(family, n);
 
 	if (!from && n)
@@ -365,7 +366,10 @@ static int fill(struct snapshot *snapshot, struct snapshot_family *out, struct f
 					 .kind = family->kind,
 					 .scale = family->scale,
 					 .nr_samples = n };
-	family->hidden = family->nr_series - family->nr_nameless - n;
+	if (family->hidden || n < named)
+		for (size_t i = 0; i < named; i++)
+			from[i]->hidden = i >= n;
+	family->hidden = named - n;
 	out->samples = snapshot_samples(snapshot, n);
 	for (size_t i = 0; i < n; i++) {
 		out->samples[i].lines = from[i]->lines;

@@ -27,7 +27,8 @@ struct series {
 	struct group *group;	 /* borrowed; NULL at levels without one */
 	struct process *process; /* borrowed; NULL but at process level */
 	uint32_t hash;
-	uint32_t labels_len;
+	uint32_t labels_len : 31;
+	uint32_t hidden : 1;   /* by --process.max-series, in the last snapshot */
 	uint32_t rows;	       /* rows that add to it: it must stay while there are any */
 	uint32_t index;	       /* in the family's list; SERIES_REMOVED */
 	struct prefix lines[]; /* 1, or HIST_CLASSIC + 3, and behind them their texts */

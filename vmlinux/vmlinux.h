@@ -46,8 +46,18 @@ enum bpf_func_id {
 };
 
 /* include/uapi, include/net: constants of the protocols and the system calls */
-enum { AF_INET = 2, AF_INET6 = 10 };
-enum { IPPROTO_TCP = 6 };
+enum { AF_INET = 2, AF_INET6 = 10, AF_PACKET = 17 };
+enum { IPPROTO_TCP = 6, IPPROTO_UDP = 17, IPPROTO_UDPLITE = 136 };
+enum { ETH_P_IPV6 = 0x86dd };
+enum { IFF_LOOPBACK = 0x8, IFF_MASTER = 0x400 };
+enum {
+	ARPHRD_TUNNEL = 768,
+	ARPHRD_TUNNEL6 = 769,
+	ARPHRD_SIT = 776,
+	ARPHRD_IPGRE = 778,
+	ARPHRD_IP6GRE = 823,
+	ARPHRD_NONE = 0xfffe,
+};
 enum {
 	TCP_ESTABLISHED = 1,
 	TCP_SYN_SENT = 2,
@@ -57,12 +67,15 @@ enum {
 	TCP_LISTEN = 10,
 	TCP_NEW_SYN_RECV = 12,
 };
+enum { SK_MEM_SEND, SK_MEM_RECV };
 enum { TCP_CA_Recovery = 3, TCP_CA_Loss = 4 };
-enum { EEXIST = 17 };
+enum { ENOMEM = 12, EEXIST = 17, EADDRNOTAVAIL = 99 };
 enum { CLONE_THREAD = 0x10000 };
 enum { PF_EXITING = 0x4, PF_KTHREAD = 0x200000 };
 enum { SIGNAL_GROUP_EXIT = 0x4 };
 enum { TASK_DEAD = 0x80 };
+enum { S_IFMT = 0170000, S_IFBLK = 0060000 };
+enum { BIO_CLONED = 1 };
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -102,6 +115,9 @@ struct signal_struct {
 	int group_exit_code;
 	unsigned int flags;
 };
+struct nsproxy {
+	struct net *net_ns;
+};
 struct task_struct {
 	unsigned int flags;
 	pid_t pid;
@@ -112,7 +128,9 @@ struct task_struct {
 	__u64 start_time;
 	struct task_struct *group_leader;
 	struct signal_struct *signal;
+	struct nsproxy *nsproxy;
 	struct css_set *cgroups;
+	struct bio_list *bio_list;
 	struct sched_info sched_info;
 	char comm[16];
 };
@@ -122,7 +140,9 @@ struct kernel_siginfo {
 struct linux_binprm;
 
 /* sockets */
-struct net;
+struct net {
+	__u64 net_cookie;
+};
 typedef struct {
 	struct net *net;
 } possible_net_t;
@@ -130,6 +150,7 @@ struct sock_common {
 	__u16 skc_num;
 	unsigned short skc_family;
 	volatile unsigned char skc_state;
+	unsigned char skc_net_refcnt : 1;
 	possible_net_t skc_net;
 };
 struct sock_cgroup_data {
@@ -137,6 +158,8 @@ struct sock_cgroup_data {
 };
 struct sock {
 	struct sock_common __sk_common;
+	int sk_err;
+	__u8 sk_shutdown;
 	__u16 sk_protocol;
 	struct sock_cgroup_data sk_cgrp_data;
 };
@@ -145,19 +168,50 @@ struct inet_connection_sock {
 };
 struct tcp_sock {
 	struct inet_connection_sock inet_conn;
+	__u32 write_seq;
+	__u32 packets_out;
+	__u32 srtt_us;
+	__u8 repair : 1;
 };
 struct request_sock;
+struct proto;
 struct socket {
 	struct sock *sk;
 };
 struct file;
+struct device {
+	struct device *parent;
+};
+enum netdev_priv_flags { IFF_802_1Q_VLAN = 1, IFF_EBRIDGE = 2, IFF_BONDING = 4 };
+struct netdev_queue {
+	struct net_device *dev;
+};
+struct net_device {
+	char name[16];
+	unsigned int flags;
+	unsigned int priv_flags : 32; /* a bit field or not, by kernel */
+	unsigned short type;
+	possible_net_t nd_net;
+	struct netdev_queue *_tx;
+	struct device dev;
+};
+struct bpf_prog;
 struct sk_buff {
+	struct net_device *dev;
+	struct sock *sk;
+	__be16 protocol;
 	char cb[48];
 };
 struct tcp_skb_cb {
 	__u16 tcp_gso_segs;
 };
-enum sk_rst_reason { SK_RST_REASON_NOT_SPECIFIED = 0 }; /* names come from the running kernel */
+/* names come from the running kernel */
+enum sk_rst_reason { SK_RST_REASON_NOT_SPECIFIED = 0 };
+enum skb_drop_reason {
+	SKB_DROP_REASON_NOT_AVAILABLE = 0, /* not the kernel's: before it had this enum */
+	SKB_DROP_REASON_SOCKET_RCVBUFF = 6,
+	SKB_DROP_REASON_PROTO_MEM = 20,
+};
 
 /* block */
 struct gendisk {
@@ -173,15 +227,42 @@ struct blkcg {
 struct blkcg_gq {
 	struct blkcg *blkcg;
 };
+struct bvec_iter {
+	unsigned int bi_size;
+};
 struct bio {
+	unsigned int bi_opf;
+	unsigned short bi_flags;
+	struct bvec_iter bi_iter;
 	struct blkcg_gq *bi_blkg;
 };
+struct block_device;
 struct request {
 	struct request_queue *q;
 	unsigned int cmd_flags;
 	unsigned int __data_len;
 	struct bio *bio;
+	struct block_device *part;
 };
+
+/* files and their journals */
+struct super_block {
+	dev_t s_dev;
+};
+struct inode {
+	unsigned short i_mode;
+	struct super_block *i_sb;
+	dev_t i_rdev;
+};
+struct address_space {
+	struct inode *host;
+};
+struct transaction_run_stats_s {
+	unsigned long rs_locked;
+	unsigned long rs_flushing;
+	unsigned long rs_logging;
+};
+struct bdi_writeback;
 
 /* iterators */
 struct bpf_iter__task {

@@ -1,17 +1,10 @@
 #!/usr/bin/env bash
 # Catches: I/O lost, counted twice (a flush that ends twice, a request split over completions), or for
-# the wrong group or disk; errors that are not the kernel's.
+# the wrong group, process or disk; errors that are not the kernel's; time in a queue that a request was not
+# in; requests that stay in the table of those in flight, which would fill it over months.
+# shellcheck source=tests/live/lib.sh
 . "$(dirname "$0")/lib.sh"
 live_begin "$@"
-
-# A loop device over FILE, whose bytes are in the sandbox; it goes with the last process that has it
-# open (autoclear), so a killed test leaves none. Sets $loop.
-loop_new() {
-	local fd
-	loop=$(losetup --find --show --direct-io=off "$1") || return
-	exec {fd}<"$loop"
-	losetup --detach "$loop" # now: when it is closed
-}
 
 # The kernel's own counts of the device: reads, sectors read, writes, sectors written, discards,
 # sectors discarded, flushes.
@@ -31,7 +24,6 @@ if ! loop_new "$tap_tmp/disk" 2>"$tap_tmp/why"; then
 	skip "block devices" "no loop device: $(head -n 1 "$tap_tmp/why")"
 	finish
 fi
-device="device=\"${loop#/dev/}\""
 cgroup_new reader
 reader="cgroup=\"$cgroup_path\""
 cgroup_new writer
@@ -91,6 +83,94 @@ equal "the kernel counts an empty one for each fsync besides" $((after[2] - befo
 equal "bytes written, all the same" "$(of ebpf_cgroup_block_bytes_total "$device" 'op="write"')" \
 	$(((after[3] - before[3]) * 512))
 
+# ---- who asked ----
+# A process that reads and writes past the page cache, then stops, so that its own numbers can be read.
+cat >"$tap_tmp/ask.py" <<'PY'
+import mmap, os, signal, sys
+block = mmap.mmap(-1, 65536)
+fd = os.open(sys.argv[1], os.O_RDWR | os.O_DIRECT)
+for i in range(37):
+    os.preadv(fd, [memoryview(block)[:8192]], i * 65536)
+for i in range(19):
+    os.pwritev(fd, [block], i * 65536)
+os.kill(os.getpid(), signal.SIGSTOP)
+PY
+stopped() {
+	grep -q '^State:.*T' "/proc/$1/status"
+}
+spawn_in reader python3 "$tap_tmp/ask.py" "$loop"
+asker=$spawned
+wait_until 20 stopped "$asker"
+scrape "$tap_tmp/scrape"
+if [ -r "/proc/$asker/io" ]; then
+	equal "bytes that a process read = /proc/PID/io" \
+		"$(of ebpf_block_bytes_total "pid=\"$asker\"" "$reader" 'op="read"')" \
+		"$(sed -n 's/^read_bytes: //p' "/proc/$asker/io")"
+else
+	skip "bytes that a process read = /proc/PID/io" "this kernel keeps no such account"
+fi
+equal "bytes that it wrote" "$(of ebpf_block_bytes_total "pid=\"$asker\"" "$reader" 'op="write"')" $((19 * 65536))
+equal "the other group's process is another row" \
+	"$(of ebpf_block_bytes_total "$writer" 'comm="dd"' 'op="write"')" $(((123 * 16 + 2 + 3) * 4096))
+kill -KILL "$asker"
+wait "$asker" 2>/dev/null
+
+# ---- time in the queue ----
+queue_of() {
+	scrape "$tap_tmp/scrape"
+	queued=$(of ebpf_device_block_queue_seconds_count "$device")
+	served=$(of ebpf_device_block_latency_seconds_count "$device")
+}
+events=()
+for event in rq_insert rq_merge; do
+	events+=(-e "block:block_$event" --filter "dev == $number")
+done
+eight_writers='for i in 0 1 2 3 4 5 6 7; do
+	dd if=/dev/zero of="$0" bs=8k seek=$((i * 300)) count=50 oflag=direct conv=notrunc 2>/dev/null &
+done; wait'
+count_of() {
+	awk -F, -v event="block:block_$1" '$3 == event { print $1 }' "$tap_tmp/perf"
+}
+schedulers=$(cat "/sys/block/${loop#/dev/}/queue/scheduler")
+for scheduler in none mq-deadline bfq kyber; do
+	[[ $schedulers == *$scheduler* ]] || continue
+	echo "$scheduler" >"/sys/block/${loop#/dev/}/queue/scheduler"
+	queue_of
+	were_queued=$queued were_served=$served
+	if ! perf stat -a -x, -o "$tap_tmp/perf" "${events[@]}" -- bash -c "$eight_writers" "$loop" 2>"$tap_tmp/why"; then
+		skip "time in the queue" "perf stat cannot count requests here: $(head -n 1 "$tap_tmp/why")"
+		break
+	fi
+	wait_until 5 settled
+	queue_of
+	if [ "$scheduler" != none ]; then
+		check "$scheduler: requests went through its queue" [ "$(count_of rq_insert)" -gt 0 ]
+	fi
+	equal "$scheduler: those that waited = inserted and not merged" $((queued - were_queued)) \
+		$(($(count_of rq_insert) - $(count_of rq_merge)))
+	check "$scheduler: they are among those served" [ $((queued - were_queued)) -le $((served - were_served)) ]
+done
+echo none >"/sys/block/${loop#/dev/}/queue/scheduler"
+
+# ---- nothing stays ----
+# A disk that keeps no statistics tells no end of a request (no block_io_done); ours counts it all the same.
+queue_of
+echo 0 >"/sys/block/${loop#/dev/}/queue/iostats"
+dd if="$loop" of=/dev/null bs=16k count=77 iflag=direct 2>/dev/null
+echo 1 >"/sys/block/${loop#/dev/}/queue/iostats"
+were_served=$served
+queue_of
+equal "requests of a disk without statistics" $((served - were_served)) 77
+# of all disks: other programs use them, a moment each
+at_rest() {
+	[ "$(python3 "${BASH_SOURCE[0]%/*}/maps.py" "$exporter_pid" block_in_flight)" = 0 ]
+}
+if wait_until 20 at_rest; then
+	ok "at rest no request is in flight"
+else
+	not_ok "at rest no request is in flight" "some stay"
+fi
+
 # ---- two views of the same requests ----
 # Of all disks: other programs use them, and one table is read after the other.
 groups_agree() {
@@ -117,12 +197,11 @@ loop_new "$tap_tmp/small/disk"
 wait_until 5 settled
 # shellcheck disable=SC2207
 before=($(diskstats)) # what earlier users of this device did
-writes=$(value ebpf_device_block_latency_seconds_count "device=\"${loop#/dev/}\"" 'op="write"')
-device="device=\"${loop#/dev/}\""
+writes=$(value ebpf_device_block_latency_seconds_count "$device" 'op="write"')
 if perf stat -a -x, -o "$tap_tmp/perf" -e block:block_rq_error \
-	--filter "dev == $((0x$(stat -c %t "$loop") << 20 | 0x$(stat -c %T "$loop")))" -- true 2>"$tap_tmp/why"; then
+	--filter "dev == $number" -- true 2>"$tap_tmp/why"; then
 	perf stat -a -x, -o "$tap_tmp/perf" -e block:block_rq_error \
-		--filter "dev == $((0x$(stat -c %t "$loop") << 20 | 0x$(stat -c %T "$loop")))" -- \
+		--filter "dev == $number" -- \
 		sh -c "for i in 0 1 2 3 4 5 6 7 8 9; do dd if=/dev/zero of=$loop bs=64k seek=\$i count=1 oflag=direct conv=notrunc; done" 2>/dev/null
 	errors=$(awk -F, '/block_rq_error/ { print $1 }' "$tap_tmp/perf")
 	check "the disk fails some writes" [ "$errors" -gt 0 ]

@@ -14,6 +14,7 @@
 #   cgroup_new NAME            makes a cgroup for this test; sets $cgroup_path (as in labels)
 #   in_cgroup NAME CMD...      runs CMD in it: one exec and one exit of the cgroup, no fork
 #   spawn_in NAME CMD...       the same in the background; sets $spawned
+#   loop_new FILE              a loop device over FILE; sets $loop, $device (its label), $number (its dev_t)
 #   helper NAME                compiles NAME.c, which lives beside the tests; sets $helper
 #   wait_until SECONDS CMD...  until CMD succeeds; fails when it never does
 #
@@ -30,7 +31,7 @@
 live_top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 BPF_EXPORTER=${BPF_EXPORTER:-$live_top/build/bpf_exporter}
 live_cgroup=bpf_exporter_test_$$
-exporter_pid='' port='' spawned='' cgroup_path=''
+exporter_pid='' port='' spawned='' cgroup_path='' loop='' device='' number=0
 
 live_begin() {
 	if [ "$(id -u)" != 0 ]; then
@@ -183,4 +184,15 @@ helper() {
 		not_ok "the helper $1.c compiles" "$(head -n 3 "$tap_tmp/cc.log")"
 		finish
 	fi
+}
+
+# The device goes with the last process that has it open (autoclear): a killed test leaves none.
+loop_new() {
+	local fd
+	loop=$(losetup --find --show --direct-io=off "$1") || return
+	# shellcheck disable=SC2034 # it stays open
+	exec {fd}<"$loop"
+	losetup --detach "$loop" # now: when it is closed
+	device="device=\"${loop#/dev/}\""
+	number=$((0x$(stat -c %t "$loop") << 20 | 0x$(stat -c %T "$loop")))
 }

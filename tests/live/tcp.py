@@ -6,6 +6,13 @@ send BYTES           drain (until EOF)    shutdown           close
 abort (linger 0)     touch FILE           await FILE         sleep (until killed)
 refused HOST PORT N  N connects, each refused
 aborted HOST PORT N  N connects, each reset by our close
+made HOST PORT N     N connects, each closed
+fails ERRNO HOST PORT N  N connects that fail so (ETIMEDOUT: after one more SYN); DROP: those given up by close
+no_port HOST PORT N  N connects while no local port is free (the namespace's range has one): all but one fail
+itself HOST PORT     connects a socket to itself, which is a simultaneous open
+multipath HOST PORT  connects by MPTCP where the kernel has it
+fill                 sends until nothing more is taken, by a buffer that the kernel may not make smaller
+half_close FILE      shutdown, and when that is acknowledged the kernel's round trip time in us into FILE
 serve                accept and drain whatever comes, until killed
 trickle FILE         send a little again and again, at most 60 s, until FILE is there
 listener NAME PROCS  what was bound (bind HOST PORT) listens in a child that first moves itself
@@ -13,6 +20,7 @@ worker NAME PROCS    the accepted connection moves to a forked child; the parent
                      child does the steps that follow, the parent sleeps
                      (PROCS: the child's cgroup.procs files, separated by blanks)
 """
+import errno
 import os
 import selectors
 import socket
@@ -74,6 +82,49 @@ def send(s, size):
 def abort(s):
     s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     s.close()
+
+
+def fails(error, host, port):
+    s = socket.socket(family(host))
+    s.setsockopt(socket.IPPROTO_TCP, socket.TCP_SYNCNT, 1)
+    if error == "DROP":
+        s.setblocking(False)
+    try:
+        s.connect((host, port))
+    except BlockingIOError:
+        if error != "DROP":
+            raise
+        s.close()
+    except OSError as e:
+        if e.errno != getattr(errno, error):
+            raise
+    else:
+        sys.exit("did not fail")
+
+
+def no_port(host, port, n):
+    held, failed = [], 0
+    for _ in range(n):
+        try:
+            held.append(connected(host, port))
+        except OSError as e:
+            if e.errno != errno.EADDRNOTAVAIL:
+                raise
+            failed += 1
+    if len(held) != 1:
+        sys.exit(f"{len(held)} ports were free")
+
+
+def half_close(s, path):
+    s.shutdown(socket.SHUT_WR)
+    while True:
+        info = s.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
+        if info[0] == 5:  # TCP_FIN_WAIT2: nothing is on its way, no more is learned of the time
+            break
+        time.sleep(0.01)
+    with open(path + ".new", "w") as f:
+        f.write(str(struct.unpack_from("I", info, 68)[0]))
+    os.rename(path + ".new", path)
 
 
 def serve(listener):
@@ -153,6 +204,39 @@ def main():
             host, port = next(steps), next(steps)
             for _ in range(int(next(steps))):
                 abort(connected(host, port))
+        elif step == "made":
+            host, port = next(steps), next(steps)
+            for _ in range(int(next(steps))):
+                connected(host, port).close()
+        elif step == "fails":
+            error, host, port = next(steps), next(steps), int(next(steps))
+            for _ in range(int(next(steps))):
+                fails(error, host, port)
+        elif step == "no_port":
+            no_port(next(steps), next(steps), int(next(steps)))
+        elif step == "itself":
+            address = next(steps), int(next(steps))
+            s = bound(*address)
+            s.connect(address)
+            s.close()
+        elif step == "multipath":
+            address = next(steps), int(next(steps))
+            try:
+                s = socket.socket(family(address[0]), socket.SOCK_STREAM, 262)  # IPPROTO_MPTCP
+            except OSError:
+                continue
+            s.connect(address)
+            s.close()
+        elif step == "fill":
+            s.setsockopt(socket.SOL_SOCKET, 32, 8 << 20)  # SO_SNDBUFFORCE
+            s.setblocking(False)
+            try:
+                while True:
+                    s.send(bytes(64 << 10))
+            except BlockingIOError:
+                pass
+        elif step == "half_close":
+            half_close(s, next(steps))
         elif step == "serve":
             serve(listener)
         elif step == "touch":

@@ -343,6 +343,39 @@ static void test_no_process_level(void **state)
 	world_free(w);
 }
 
+static void tick_showing_one(struct world *w)
+{
+	w->now_ns += WORLD_SECOND;
+	fold_tick(w->fold, w->now_ns, false);
+	assert_int_equal(families_publish(w->families, w->store, 1, NULL, 0), 0);
+}
+
+/* Bug: a node that runs thousands of commands a second keeps minutes of series that nobody is shown. */
+static void test_hidden_process_ends(void **state)
+{
+	struct world *w = *state;
+	uint64_t a = world_cgroup(w, "/a");
+
+	world_process(w, 7, true);
+	world_process(w, 8, true);
+	world_walk(w);
+	for (int i = 0; i < 3; i++) {
+		hit(w, a, 7, "small", 5);
+		hit(w, a, 8, "large", 50);
+	}
+	tick_showing_one(w);
+	world_process(w, 7, false);
+	world_process(w, 8, false);
+	tick_showing_one(w); /* finds them dead, while their rows are there */
+	assert_int_equal(world_sum(w, HITS), 55);
+	assert_int_equal(reap(w, "who_plain"), 2);
+	tick_showing_one(w);
+	assert_int_equal(world_value(w, HITS, "pid=\"7\",comm=\"small\",cgroup=\"/a\""), -1);
+	assert_int_equal(world_value(w, HITS, "pid=\"8\",comm=\"large\",cgroup=\"/a\""), 50);
+	assert_int_equal(world_sum(w, CGROUP_HITS), 55);
+	assert_int_equal(processes_count(w->processes), 1);
+}
+
 #define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -351,7 +384,8 @@ int main(void)
 		T(test_equal_labels_add_up), T(test_row_leaves_and_comes_back), T(test_process_ends),
 		T(test_pid_reuse_other_comm), T(test_group_removed), T(test_group_comes_back),
 		T(test_group_walked_late), T(test_cgroup_of_live_unit_goes), T(test_group_only_labels), T(test_rare),
-		T(test_process_level_alone), cmocka_unit_test(test_no_process_level),
+		T(test_process_level_alone), T(test_hidden_process_ends),
+		cmocka_unit_test(test_no_process_level),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -126,6 +126,7 @@ static void test_kinds(void **state)
 		{ "interface", 0xffffffff, "4294967295" },
 		{ "errno", 111, "ECONNREFUSED" }, { "errno", -111, "ECONNREFUSED" }, { "errno", 0, "none" },
 		{ "errno", 133, "EHWPOISON" }, { "errno", 134, "unknown_134" }, { "errno", 512, "unknown_512" },
+		{ "errno", 4096, "aborted" }, { "errno", 4097, "other" },
 		{ "errno", INT_MAX, "unknown_2147483647" }, { "errno", INT_MIN, "unknown_2147483648" },
 		{ "signal", 15, "TERM" }, { "signal", 0, "none" }, { "signal", 9, "KILL" },
 		{ "signal", 40, "unknown_40" }, { "signal", 0xffffffff, "unknown_-1" },

@@ -174,7 +174,7 @@ static void test_lies(void **state)
 	}
 	header->e_shnum = 0;
 	write_file(good, good_size);
-	assert_null(object_open_bytes("x", good, good_size, (char[8]){ 0 }, 8));
+	assert_null(object_open_bytes("x", good, good_size, "/", (char[8]){ 0 }, 8));
 }
 
 /* Bug: whoever can write a file or a folder runs programs in the kernel. */

@@ -8,6 +8,8 @@ ABSENT_BEFORE = {
     "inet_sk_error_report": (5, 14),
     "mm_vmscan_throttled": (5, 16),
 }
+# Trampolines at functions on arm64: 6.4 (2aa6ac03516d), and Debian's 6.1 lacks what they stand on.
+REFUSED_ON_ARM64_BEFORE = (6, 4)
 # Not in Debian's kernels, or only where the hardware is.
 ABSENT_ANYWHERE = {"mce_record", "aer_event", "mc_event"}
 
@@ -57,6 +59,8 @@ class Cell:
 
     def predicted(self, collector):
         """Whether it may be as it is: its reason names only hooks that this kernel cannot have."""
+        if re.match(r"this kernel refuses f(entry|exit)/\w+: ", self.reasons[collector]):
+            return self.name.startswith("arm64") and self.series() < REFUSED_ON_ARM64_BEFORE
         m = re.match(r"this kernel has no (.*)$", self.reasons[collector])
         return bool(m) and all(
             hook in ABSENT_ANYWHERE or self.series() < ABSENT_BEFORE.get(hook, (0, 0)) for hook in m[1].split(", ")

@@ -6,7 +6,7 @@
 . "$(dirname "$0")/../live/lib.sh"
 live_begin "$@"
 
-exporter_start
+exporter_start --collector.accept
 for truth in "$(dirname "$0")"/truth/*.py; do
 	group=${truth##*/}
 	cgroup_new "${group%.py}"

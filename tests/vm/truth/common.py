@@ -118,3 +118,14 @@ class Scrape:
             if name == "bpf_exporter_program_attached" and f',program="{program}",' in labels:
                 return labels.split('variant="')[1].split('"')[0]
         return ""
+
+
+class Since:
+    """What was counted between two scrapes: the truths of several collectors make the same events."""
+
+    def __init__(self, before, after):
+        self.before, self.after = before, after
+        self.has, self.variant = after.has, after.variant
+
+    def value(self, name, *labels):
+        return self.after.value(name, *labels) - self.before.value(name, *labels)

@@ -5,7 +5,7 @@ import signal
 import struct
 import subprocess
 
-from common import await_child, checks, child, folder, label, netns, say, snmp, wait_until
+from common import Scrape, Since, await_child, checks, child, folder, label, netns, say, snmp, wait_until
 
 
 def serve():
@@ -74,7 +74,7 @@ def quiet():
 
 
 def events():
-    before = snmp(None)
+    before, scrape_before = snmp(None), Scrape()
     server = child(serve)
     wait_until(lambda: os.path.exists(f"{folder}/listens"))
     for end, loss in ("a", 10), ("b", 25):
@@ -92,6 +92,7 @@ def events():
         return a[name] + b[name] + here[name]
 
     def check(now):
+        now = Since(scrape_before, now)
         t, s = "ebpf_cgroup_tcp_retransmits_total", "ebpf_cgroup_tcp_synack_retransmits_total"
         say("equal", "tcp: retransmits and SYN-ACK retransmits = RetransSegs", now.value(t) + now.value(s),
             total("RetransSegs") - total("TCPRetransFail"))

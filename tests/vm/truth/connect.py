@@ -1,0 +1,115 @@
+"""TCP connections between two namespaces of their own, c and d: made, refused, unanswered, given up."""
+import errno
+import os
+import select
+import signal
+import socket
+import subprocess
+
+from common import await_child, checks, child, folder, label, netns, say, snmp, wait_until
+
+MADE, REFUSED, GIVEN_UP, NO_PORT = 12, 8, 3, 2
+
+
+def serve():
+    signal.alarm(90)
+    netns("d")
+    listener = socket.socket(socket.AF_INET6)
+    listener.bind(("::", 7000))
+    listener.listen(64)
+    open(f"{folder}/connect_listens", "w").close()
+    for _ in range(MADE + 1):
+        peer, _ = listener.accept()
+        peer.recv(1)
+        peer.close()
+
+
+def attempt(family, address, wanted=None, options=()):
+    with socket.socket(family) as s:
+        for option in options:
+            s.setsockopt(*option)
+        got = s.connect_ex(address)
+        if got != (wanted or 0):
+            raise OSError(got, f"wanted {wanted}")
+
+
+def connect():
+    netns("c")
+    v4, v6 = (socket.AF_INET, ("10.98.0.2", 7000)), (socket.AF_INET6, ("fd98::2", 7000))
+    for _ in range(MADE // 2):
+        attempt(*v4)
+        attempt(*v6)
+    for _ in range(REFUSED // 2):
+        attempt(socket.AF_INET, ("10.98.0.2", 7999), errno.ECONNREFUSED)
+        attempt(socket.AF_INET6, ("fd98::2", 7999), errno.ECONNREFUSED)
+    for _ in range(GIVEN_UP):
+        with socket.socket() as s:
+            s.setblocking(False)
+            s.connect_ex(("10.98.0.9", 7000))
+    with open("/proc/sys/net/ipv4/ip_local_port_range", "w") as f:
+        f.write("50000 50000")
+    with socket.create_connection(v4[1]):
+        for _ in range(NO_PORT):
+            attempt(*v4, errno.EADDRNOTAVAIL)
+    # to ask once more ends it after 3 s, from a timer: this process sleeps, the neighbour runs
+    attempt(socket.AF_INET, ("10.98.0.9", 7000), errno.ETIMEDOUT, [(socket.IPPROTO_TCP, socket.TCP_SYNCNT, 1)])
+
+
+def neighbour():
+    signal.alarm(90)
+    while True:
+        pass
+
+
+def quiet():
+    for ns in "cd":
+        text = subprocess.check_output(["ip", "netns", "exec", ns, "cat", "/proc/net/tcp", "/proc/net/tcp6"], text=True)
+        if any(line.split()[3] not in ("06", "0A", "st") for line in text.splitlines()):
+            return False
+    return True
+
+
+def namespaces():
+    for ns in "cd":
+        subprocess.check_call(["ip", "netns", "add", ns])
+    subprocess.check_call("ip link add name vc netns c type veth peer name vd netns d".split())
+    for ns, n in ("c", 1), ("d", 2):
+        for words in (f"addr add 10.98.0.{n}/24 dev v{ns}", f"addr add fd98::{n}/64 dev v{ns} nodad",
+                      "link set lo up", f"link set v{ns} up"):
+            subprocess.check_call(["ip", "-n", ns, *words.split()])
+    # an address that nobody has: what is sent there is lost
+    subprocess.check_call("ip -n c neigh add 10.98.0.9 lladdr 02:00:00:00:00:99 dev vc".split())
+
+
+def events():
+    namespaces()
+    server = child(serve, "connect")
+    wait_until(lambda: os.path.exists(f"{folder}/connect_listens"))
+    busy = child(neighbour, "process")
+    await_child(child(connect, "connect"), server, busy)
+    os.kill(busy, signal.SIGKILL)
+    os.waitpid(busy, 0)
+    await_child(server)
+    wait_until(quiet, 60)
+    c, d = snmp("c"), snmp("d")
+
+    def check(now):
+        of, mine, python = now.value, label("connect"), 'comm="python3"'
+        failures = "tcp_connect_failures_total"
+        say("equal", "connect: connects and those without a local port = ActiveOpens",
+            of("ebpf_cgroup_tcp_connects_total", mine) - NO_PORT, c["ActiveOpens"])
+        say("equal", "connect: of the process", of("ebpf_tcp_connects_total", mine, python) - NO_PORT, c["ActiveOpens"])
+        named = {"ECONNREFUSED": REFUSED, "ETIMEDOUT": 1, "aborted": GIVEN_UP, "EADDRNOTAVAIL": NO_PORT}
+        for name, n in named.items():
+            say("equal", f"connect: failures by {name}", of("ebpf_cgroup_" + failures, mine, f'errno="{name}"'), n)
+            say("equal", f"connect: {name}, of the process", of("ebpf_" + failures, mine, python, f'errno="{name}"'), n)
+        say("equal", "connect: failures = AttemptFails", of("ebpf_cgroup_" + failures, mine) - GIVEN_UP - NO_PORT,
+            c["AttemptFails"])
+        say("equal", "connect: none of the neighbour", of("ebpf_cgroup_" + failures, label("process")), 0)
+        say("equal", "connect: latencies = ActiveOpens - AttemptFails - given up",
+            of("ebpf_cgroup_tcp_connect_latency_seconds_count", mine), c["ActiveOpens"] - c["AttemptFails"] - GIVEN_UP)
+        say("equal", "connect: accepts = PassiveOpens", of("ebpf_cgroup_tcp_accepts_total", mine), d["PassiveOpens"])
+        say("equal", "connect: round trip times = ends of connections",
+            of("ebpf_cgroup_tcp_smoothed_rtt_seconds_count", mine), 2 * d["PassiveOpens"])
+
+    checks.append(check)

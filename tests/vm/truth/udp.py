@@ -1,0 +1,102 @@
+"""Datagrams that find no room in their socket, sent from a to b; then no memory for UDP at all."""
+import os
+import signal
+import socket
+import subprocess
+import time
+
+from common import Scrape, checks, child, folder, label, netns, read, say, snmp, wait_until
+
+name = "ebpf_cgroup_udp_receive_drops_total"
+
+
+def receive():
+    signal.alarm(120)
+    netns("b")
+    sockets = []
+    for family, host in (socket.AF_INET, "10.9.0.2"), (socket.AF_INET6, "::1"):
+        s = socket.socket(family, socket.SOCK_DGRAM)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+        s.bind((host, 7200))
+        sockets.append(s)
+    open(f"{folder}/udp_up", "w").close()
+    time.sleep(1000)
+
+
+def send(n, ns="a", host="10.9.0.2", port=7200):
+    def work():
+        netns(ns)
+        s = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
+        for _ in range(n):
+            s.sendto(bytes(64), (host, port))
+    os.waitpid(child(work), 0)
+
+
+def read_late():
+    """A socket with room, for which there is no memory then."""
+    signal.alarm(120)
+    netns("b")
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.bind(("10.9.0.2", 7201))
+    open(f"{folder}/udp_big", "w").close()
+    time.sleep(1000)
+
+
+def errors6():
+    text = subprocess.check_output(["ip", "netns", "exec", "b", "cat", "/proc/net/snmp6"], text=True)
+    return {l.split()[0]: int(l.split()[1]) for l in text.splitlines() if l.startswith("Udp6")}
+
+
+def events():
+    pid = child(receive, "udp")
+    wait_until(lambda: os.path.exists(f"{folder}/udp_up"))
+    send(50)
+    first = snmp("b")["RcvbufErrors"]
+    begin = Scrape()  # and looks whose the socket is
+    send(300)
+    lost = snmp("b")["RcvbufErrors"] - first
+    six = errors6()["Udp6RcvbufErrors"]
+    send(100, "b", "::1")
+    six = errors6()["Udp6RcvbufErrors"] - six
+    after = Scrape()
+
+    limits = read("/proc/sys/net/ipv4/udp_mem")
+    big = child(read_late, "udp")
+    wait_until(lambda: os.path.exists(f"{folder}/udp_big"))
+    with open("/proc/sys/net/ipv4/udp_mem", "w") as f:
+        f.write("0 0 0")
+    before = snmp("b")
+    send(200, "a", "10.9.0.2", 7201)
+    now = snmp("b")
+    with open("/proc/sys/net/ipv4/udp_mem", "w") as f:
+        f.write(limits)
+    key = "MemErrors" if "MemErrors" in now else "InErrors"
+    memory = now[key] - before[key]
+    for receiver in pid, big:
+        os.kill(receiver, signal.SIGKILL)
+        os.waitpid(receiver, 0)
+
+    def check(end):
+        def grew(*labels, name=name, since=begin, until=after):
+            return until.value(name, *labels) - since.value(name, *labels)
+
+        say("equal", "udp: lost before anybody knew whose", begin.value(name, 'reason="rcvbuf"'), first)
+        has6 = "skb_drop_reason" in end.variant("udp_other_drop")
+        if not has6:
+            say("skip", "udp: IPv6", "before 5.17 the kernel does not tell of it")
+        say("equal", "udp: all = RcvbufErrors" + (" + Udp6RcvbufErrors" if has6 else ""), grew('reason="rcvbuf"'),
+            lost + six * has6)
+        say("between", "udp: there were some", lost, f"{lost} > 200 and {six} > 50")
+        with open("/sys/kernel/btf/vmlinux", "rb") as f:
+            storage = b"BPF_FUNC_sock_from_file" in f.read()
+        if storage:
+            with_socket = lost + six * ("sk_buff" in end.variant("udp_receive_drop"))
+            say("equal", "udp: of the receiving process",
+                grew(label("udp"), 'comm="python3"', name="ebpf_udp_receive_drops_total"), with_socket)
+            say("equal", "udp: of its group", grew(label("udp")), with_socket)
+        else:
+            say("skip", "udp: of the receiving process", "before 5.11 programs cannot look at the sockets that are open")
+        say("between", "udp: want of memory: there was some", memory, f"{memory} > 100")
+        say("equal", f"udp: want of memory = {key}", grew('reason="memory"', since=after, until=end), memory)
+
+    checks.append(check)
