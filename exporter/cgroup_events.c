@@ -20,6 +20,7 @@ struct cgroup_events {
 	struct groups *groups;
 	uint32_t main, blkio; /* numbers of the hierarchies */
 	bool have_blkio;
+	bool news; /* in this taking: a cgroup that was not known */
 };
 
 /* The hierarchy that a controller is in: "memory 9 12 1". False: the kernel has no such controller.
@@ -41,16 +42,17 @@ static bool hierarchy_of(const char *procfs, const char *controller, uint32_t *n
 
 static int take(void *arg, void *data, size_t size)
 {
-	const struct cgroup_events *events = arg;
+	struct cgroup_events *events = arg;
 	const struct record *record = data;
 
 	if (size <= sizeof(*record) || record->path[size - sizeof(*record) - 1] ||
 	    record->path[0] != '/')
 		return 0; /* not ours: no name is better than a wrong one */
 	if (record->hierarchy == events->main)
-		groups_made(events->groups, record->id, record->path);
+		events->news |= groups_made(events->groups, record->id, record->path);
 	else if (events->have_blkio && record->hierarchy == events->blkio)
-		groups_made(events->groups, record->id | CGROUP_BLKIO, record->path);
+		events->news |=
+			groups_made(events->groups, record->id | CGROUP_BLKIO, record->path);
 	return 0;
 }
 
@@ -88,8 +90,11 @@ void cgroup_events_close(struct cgroup_events *events)
 	free(events);
 }
 
-void cgroup_events_take(struct cgroup_events *events)
+bool cgroup_events_take(struct cgroup_events *events)
 {
-	if (events)
-		ring_buffer__consume(events->ring);
+	if (!events)
+		return false;
+	events->news = false;
+	ring_buffer__consume(events->ring);
+	return events->news;
 }

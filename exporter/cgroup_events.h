@@ -19,5 +19,6 @@ struct cgroup_events *cgroup_events_open(int fd, const char *procfs,
 					 const struct cgroup_mounts *mounts, struct groups *groups);
 void cgroup_events_close(struct cgroup_events *events);
 
-/* Tells `groups` of all cgroups made since the last call. NULL is fine. */
-void cgroup_events_take(struct cgroup_events *events);
+/* Tells `groups` of all cgroups made since the last call; true when there was one that they did not
+ * know. NULL is fine. */
+bool cgroup_events_take(struct cgroup_events *events);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "hash.h"
 
@@ -59,6 +60,33 @@ void container_names_new_poll(struct container_names *names)
 	/* kept no longer than a poll: they are asked for only while somebody has no name yet */
 	forget(&names->pods);
 	forget(&names->containers);
+}
+
+const char *const container_names_folders[] = {
+	"/var/log/pods",
+	"/var/log/containers",
+	"/run/containerd/io.containerd.runtime.v2.task",
+	"/run/k3s/containerd/io.containerd.runtime.v2.task",
+	"/run/k0s/containerd/io.containerd.runtime.v2.task",
+	"/var/snap/microk8s/common/run/containerd/io.containerd.runtime.v2.task",
+	"/run/containers/storage",
+	"/var/lib/containers/storage",
+	"/var/lib/docker/containers",
+	NULL,
+};
+
+/* By a path through the folder: who may search it may also be the one who may not list it. */
+int container_names_try(const char *rootfs)
+{
+	for (const char *const *folder = container_names_folders; *folder; folder++) {
+		char path[4096];
+		struct stat st;
+
+		snprintf(path, sizeof(path), "%s%s/.", strcmp(rootfs, "/") ? rootfs : "", *folder);
+		if (stat(path, &st) && errno == EACCES)
+			return -EACCES;
+	}
+	return 0;
 }
 
 /* ---- what may be a name ---- */

@@ -38,3 +38,10 @@ void container_names_new_poll(struct container_names *names);
  */
 bool container_names_find(struct container_names *names, const struct cgroup_path *path,
 			  struct container_name *out);
+
+/* The folders that names are in, below `rootfs`, ended by NULL: what the sandbox must leave
+ * readable. */
+extern const char *const container_names_folders[];
+/* Whether all of these folders that exist could be searched by who we are now; what a child asks
+ * that has given up privileges. Returns 0 or -EACCES. */
+int container_names_try(const char *rootfs);

@@ -324,10 +324,12 @@ static void name_all_late(struct groups *groups)
 		}
 }
 
-void groups_made(struct groups *groups, uint64_t id, const char *path)
+bool groups_made(struct groups *groups, uint64_t id, const char *path)
 {
-	if (!*find(groups, id))
-		add(groups, id, path); /* without memory it is (removed), as one that nobody saw */
+	if (*find(groups, id))
+		return false;
+	add(groups, id, path); /* without memory it is (removed), as one that nobody saw */
+	return true;
 }
 
 bool groups_take_heirs(struct groups *groups)

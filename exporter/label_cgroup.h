@@ -79,9 +79,9 @@ struct group *groups_find(struct groups *groups, uint64_t id);
 bool groups_exists(struct groups *groups, uint64_t id);
 /*
  * A cgroup that a program saw being made (bpf/cgroups.bpf.c), which may be gone before any walk: it
- * has its name until the next one.
+ * has its name until the next one. False: it was known.
  */
-void groups_made(struct groups *groups, uint64_t id, const char *path);
+bool groups_made(struct groups *groups, uint64_t id, const char *path);
 /*
  * True once after groups got an heir: the fold moves what they counted then. A group has an heir
  * when its name became known, or when a pod of its name but another uid came.
