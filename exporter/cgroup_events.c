@@ -2,6 +2,7 @@
 #include "cgroup_events.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,8 +46,8 @@ static int take(void *arg, void *data, size_t size)
 	struct cgroup_events *events = arg;
 	const struct record *record = data;
 
-	if (size <= sizeof(*record) || record->path[size - sizeof(*record) - 1] ||
-	    record->path[0] != '/')
+	if (size <= offsetof(struct record, path) ||
+	    record->path[size - offsetof(struct record, path) - 1] || record->path[0] != '/')
 		return 0; /* not ours: no name is better than a wrong one */
 	if (record->hierarchy == events->main)
 		events->news |= groups_made(events->groups, record->id, record->path);
