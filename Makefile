@@ -29,7 +29,7 @@ CFLAGS ?= -O2 -g
 override CFLAGS += -std=gnu11 $(WARN) -ffile-prefix-map=$(CURDIR)=. -fstack-protector-strong -fPIE
 CPPFLAGS += -D_GNU_SOURCE $(if $(filter -O%,$(CFLAGS)),-D_FORTIFY_SOURCE=2) -iquote exporter -iquote bpf -iquote $(BUILD)
 LDFLAGS += -pie -Wl,-z,relro,-z,now -Wl,--as-needed -Wl,--build-id=sha1
-LDLIBS := -lbpf -lelf -lmicrohttpd -lseccomp -lz -lpthread
+LDLIBS := -lbpf -lelf -ljansson -lmicrohttpd -lseccomp -lz -lpthread
 BPFFLAGS := -target bpf -mcpu=v2 -g -O2 -Wall -Wextra -Wno-unused-parameter $(if $(WERROR),-Werror) \
             -ffile-prefix-map=$(CURDIR)=. -fdebug-compilation-dir=. -Ivmlinux -Ibpf
 

@@ -42,6 +42,9 @@
 #define have_local_storage() \
 	bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_storage_get)
 
+/* Text into memory, from any address: 5.13 (7b15523a989b) */
+#define have_snprintf() bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_snprintf)
+
 /*
  * signal_generate's info may be the number 1, so verifiers since 6.13 (838a10bd2ebf: "may encode
  * error"; 6.12.117 has it too) take it for a number that nothing can be read from. A cast is a kernel

@@ -221,6 +221,23 @@ static void row_regroup(struct fold_table *t, struct row *row)
 	row->group = group;
 }
 
+void fold_rows_to_heirs(struct fold_table *t)
+{
+	struct groups *groups = t->fold->config.groups;
+
+	for (size_t i = 0; i < t->nr_slots; i++)
+		for (struct row *row = t->slots[i]; row; row = row->next) {
+			struct group *group = row->group;
+
+			if (!group || !group->heir)
+				continue;
+			leave_series(t, row);
+			row->group = group->heir;
+			group_get(row->group);
+			group_put(groups, group);
+		}
+}
+
 static void row_forget(struct fold_table *t, struct row **at)
 {
 	struct row *row = *at;

@@ -37,6 +37,7 @@ struct fold {
 	struct fold_config config;
 	struct fold_table *tables;
 	uint64_t reaped;
+	bool inherit_again; /* memory was short for what an heir was to get */
 };
 
 static inline uint64_t *row_last(const struct fold_table *t, struct row *row)
@@ -60,3 +61,8 @@ struct series *fold_series_of(struct fold_table *t, struct row *row, const struc
 			      struct family *family, bool process);
 /* Removes a series that no row adds to any more. */
 void fold_remove_series(struct fold *fold, struct family *family, struct series *series);
+
+/* Rows of groups that have an heir are the heir's from here on. */
+void fold_rows_to_heirs(struct fold_table *t);
+/* The series is the group's, unless it has one. */
+void fold_own(struct family *family, struct series *series, struct group *group);

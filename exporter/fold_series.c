@@ -46,6 +46,15 @@ static void process_labels(struct buffer *out, const struct fold_table *t, struc
 	}
 }
 
+void fold_own(struct family *family, struct series *series, struct group *group)
+{
+	if (series->group)
+		return;
+	series->group = group;
+	group_get(group);
+	family->nr_nameless += group->hidden;
+}
+
 struct series *fold_series_of(struct fold_table *t, struct row *row, const struct cell *cell,
 			      struct family *family, bool process)
 {
@@ -64,10 +73,8 @@ struct series *fold_series_of(struct fold_table *t, struct row *row, const struc
 	if (!series)
 		return NULL;
 	series->rows++;
-	if (row->group && !series->group) {
-		series->group = row->group;
-		group_get(series->group);
-	}
+	if (row->group)
+		fold_own(family, series, row->group);
 	if (process && !series->process)
 		series->process = processes_get(t->fold->config.processes, row->process->pid);
 	return series;
@@ -78,6 +85,7 @@ void fold_remove_series(struct fold *fold, struct family *family, struct series 
 	const struct fold_config *config = &fold->config;
 	struct group *group = series->group;
 
+	family->nr_nameless -= group && group->hidden;
 	processes_put(config->processes, series->process);
 	family_remove(config->families, family, series);
 	group_put(config->groups, group);

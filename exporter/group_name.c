@@ -1,52 +1,106 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* group_name: from a cgroup's path to the labels that its users know it by. */
-#include <stdbool.h>
+#include "group_name.h"
+
+#include <fnmatch.h>
 #include <string.h>
 
 #include "label.h"
-#include "label_cgroup.h"
 
-static bool ends_with(const char *text, size_t len, const char *suffix)
+const char *const group_label_names[NR_GROUP_LABELS + 1] = { "cgroup", "unit",	    "namespace",
+							     "pod",    "container", NULL };
+const char *const resolution_names[NR_RESOLUTIONS] = { "pod",  "container", "unit",
+						       "path", "other",	    "unresolved" };
+
+#define SHORT_ID 12 /* digits of a container's id, as runtimes print it */
+
+static bool matches(const char *const *globs, size_t n, const char *path, const char *unit,
+		    const char *namespace)
 {
-	size_t n = strlen(suffix);
-
-	return len > n && !memcmp(text + len - n, suffix, n);
+	for (size_t i = 0; i < n; i++)
+		if (!fnmatch(globs[i], path, 0) || (*unit && !fnmatch(globs[i], unit, 0)) ||
+		    (*namespace && !fnmatch(globs[i], namespace, 0)))
+			return true;
+	return false;
 }
 
-/* The unit a path belongs to: its last one, but a user's own manager owns all that it starts. */
-static const char *unit_of_path(const char *path, size_t *len)
+static bool is_left_out(const struct group_naming *naming, const char *path, const char *unit,
+			const char *namespace)
 {
-	static const char *const suffixes[] = { ".service", ".scope", ".mount", ".socket" };
-	const char *unit = NULL;
+	return (naming->nr_include &&
+		!matches(naming->include, naming->nr_include, path, unit, namespace)) ||
+	       matches(naming->exclude, naming->nr_exclude, path, unit, namespace);
+}
 
-	for (const char *element = path; *element;) {
-		size_t n = strcspn(element, "/");
+static void add(struct group_name *out, const struct group_naming *naming, enum group_label label,
+		const char *value)
+{
+	if (!(naming->drop >> label & 1))
+		label_add(&out->labels, group_label_names[label], value, strlen(value));
+}
 
-		for (size_t i = 0; i < sizeof(suffixes) / sizeof(*suffixes); i++)
-			if (ends_with(element, n, suffixes[i])) {
-				unit = element;
-				*len = n;
-			}
-		if (unit == element && !strncmp(element, "user@", 5))
-			break;
-		element += n + !!element[n];
+/* A container that nobody has a name for is called by its id. */
+static void by_id(struct container_name *name, const struct cgroup_path *at)
+{
+	snprintf(name->container, sizeof(name->container), "%.*s", SHORT_ID, at->container_id);
+}
+
+/* Finds the names; false when one may still come. */
+static bool find_names(const struct group_naming *naming, const struct cgroup_path *at, bool last,
+		       struct container_name *name, enum resolution *resolution)
+{
+	bool found = false;
+
+	*name = (struct container_name){ 0 };
+	if (at->owner == OWNER_UNIT) {
+		*resolution = RESOLVED_UNIT;
+		by_id(name, at); /* a user's own container: its names are in the user's home */
+		return true;
 	}
-	return unit;
+	*resolution = at->owner == OWNER_POD ? RESOLVED_POD : RESOLVED_CONTAINER;
+	if (naming->names)
+		found = container_names_find(naming->names, at, name);
+	if (found || (naming->names && !last))
+		return found;
+	*resolution = UNRESOLVED;
+	if (at->owner == OWNER_CONTAINER)
+		by_id(name, at);
+	else if (!*name->pod)
+		strcpy(name->pod, at->pod_uid);
+	return true;
 }
 
-/* The one place that names a group. Sources are tried in order; the last one always answers. */
-void group_labels_of_path(struct buffer *out, const char *path)
+bool group_name(struct group_name *out, const struct group_naming *naming, const char *path,
+		bool last)
 {
-	size_t len = 0;
-	const char *unit = unit_of_path(path, &len);
+	struct container_name name;
+	struct cgroup_path at;
+	char unit[256] = "";
 
-	if (unit)
-		label_add(out, "unit", unit, len);
-	else
-		label_add(out, "cgroup", path, strlen(path));
-}
-
-bool path_is_pod(const char *path)
-{
-	return strstr(path, "kubepods") && (strstr(path, "/pod") || strstr(path, "-pod"));
+	*out = (struct group_name){ .resolution = RESOLVED_PATH };
+	cgroup_path_parse(&at, path);
+	if (at.owner == OWNER_PATH) {
+		name = (struct container_name){ 0 };
+	} else if (!find_names(naming, &at, last, &name, &out->resolution)) {
+		return false;
+	}
+	if (at.unit)
+		snprintf(unit, sizeof(unit), "%.*s", (int)at.unit_len, at.unit);
+	if (is_left_out(naming, path, unit, name.namespace)) {
+		out->resolution = RESOLVED_OTHER;
+		label_add(&out->labels, "cgroup", "(other)", 7);
+		return true;
+	}
+	strcpy(out->uid, at.pod_uid);
+	add(out, naming, GROUP_LABEL_UNIT, unit);
+	add(out, naming, GROUP_LABEL_NAMESPACE, name.namespace);
+	add(out, naming, GROUP_LABEL_POD, name.pod);
+	add(out, naming, GROUP_LABEL_CONTAINER, name.container);
+	if (at.owner == OWNER_PATH)
+		add(out, naming, GROUP_LABEL_CGROUP, path);
+	if (!out->labels.len) /* all that it has was dropped */
+		label_add(&out->labels, "cgroup", "(dropped)", 9);
+	/* pods that share one label set are not one after the other */
+	if (naming->drop >> GROUP_LABEL_POD & 1)
+		*out->uid = 0;
+	return true;
 }

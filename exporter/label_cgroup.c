@@ -6,23 +6,36 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cgroup_path.h"
 #include "cgroup_tree.h"
+#include "group_name.h"
 #include "hash.h"
-#include "label.h"
 #include "log.h"
+
+#define PATIENCE_NS                                                                                \
+	(30 * 1000000000ULL) /* how long a name may take to come: log links are late               \
+			      */
 
 struct cgroup {
 	uint64_t id;
 	struct group *group;
-	uint32_t seen; /* the walk that met it last */
+	uint64_t nameless_ns; /* since when it waits for its name; 0: it has it */
+	uint32_t seen;	      /* the walk that met it last */
 	bool is_pod;
+	bool gone; /* removed while it waited for its name */
 	struct cgroup *next;
+	char path[];
 };
 
 struct groups {
 	struct cgroup_mounts mounts;
+	const struct group_naming *naming;
 	groups_listener *listener;
 	void *arg;
+	size_t nameless;  /* cgroups that wait for their names */
+	bool have_heirs;  /* see groups_take_heirs() */
+	uint64_t version; /* see groups_version() */
+	uint64_t resolutions[NR_RESOLUTIONS];
 	struct cgroup **cgroups; /* by id */
 	size_t nr_cgroups, size;
 	struct group *by_labels[1024];
@@ -38,14 +51,16 @@ struct groups {
 
 /* ---- the tables ---- */
 
-static struct group *group_of_labels(struct groups *groups, const char *labels, size_t len)
+static struct group **chain_of(struct groups *groups, const char *labels, size_t len)
 {
-	struct group **slot = &groups->by_labels[hash_bytes(labels, len) % 1024], *group;
+	return &groups->by_labels[hash_bytes(labels, len) % 1024];
+}
 
-	for (group = *slot; group; group = group->next)
-		if (group->labels_len == len && !memcmp(group->labels, labels, len))
-			return group;
-	group = calloc(1, sizeof(*group));
+static struct group *group_new(struct groups *groups, const char *labels, size_t len,
+			       const char *uid)
+{
+	struct group **slot = chain_of(groups, labels, len), *group = calloc(1, sizeof(*group));
+
 	if (!group)
 		return NULL;
 	group->labels = strndup(labels, len);
@@ -54,20 +69,101 @@ static struct group *group_of_labels(struct groups *groups, const char *labels, 
 		return NULL;
 	}
 	group->labels_len = len;
+	strcpy(group->uid, uid);
 	group->next = *slot;
 	*slot = group;
 	return group;
 }
 
-static struct group *group_of_path(struct groups *groups, const char *path)
+static struct group *group_of_labels(struct groups *groups, const char *labels, size_t len)
 {
-	struct buffer labels = { 0 };
-	struct group *group = NULL;
+	struct group *group;
 
-	group_labels_of_path(&labels, path);
-	if (!labels.failed)
-		group = group_of_labels(groups, labels.data, labels.len);
-	buffer_free(&labels);
+	for (group = *chain_of(groups, labels, len); group; group = group->next)
+		if (group->labels_len == len && !group->heir && !memcmp(group->labels, labels, len))
+			return group;
+	return group_new(groups, labels, len, "");
+}
+
+static void bequeath(struct groups *groups, struct group *group, struct group *heir)
+{
+	group->heir = heir;
+	group_get(heir);
+	groups->have_heirs = true;
+}
+
+static struct group *leaving_group(struct groups *groups, const struct buffer *labels)
+{
+	struct group *group;
+
+	for (group = *chain_of(groups, labels->data, labels->len); group; group = group->next)
+		if (group->heir && group->labels_len == labels->len &&
+		    !memcmp(group->labels, labels->data, labels->len))
+			return group;
+	return NULL;
+}
+
+/*
+ * The group of a name. A pod of that name and another uid has to leave first, and its counts go to
+ * (removed): until then NULL with errno EAGAIN. Where it does not leave (`last`) both are one
+ * group.
+ */
+static struct group *group_of_name(struct groups *groups, const struct group_name *name, bool last)
+{
+	struct group *group;
+
+	errno = EAGAIN;
+	if (leaving_group(groups, &name->labels))
+		return NULL;
+	group = group_of_labels(groups, name->labels.data, name->labels.len);
+	if (!group) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	if (!*name->uid || !strcmp(group->uid, name->uid))
+		return group;
+	if (*group->uid && group->live && !last) {
+		errno = EAGAIN;
+		return NULL;
+	}
+	if (*group->uid && !group->live && group->users) {
+		bequeath(groups, group, groups->removed);
+		errno = EAGAIN;
+		return NULL;
+	}
+	strcpy(group->uid, name->uid);
+	return group;
+}
+
+/* Who it is: its group, or NULL with errno EAGAIN when that is not known yet, or ENOMEM. */
+static struct group *group_of_path(struct groups *groups, const char *path, bool last)
+{
+	static const struct group_naming by_path;
+	struct group *group = NULL;
+	struct group_name name;
+	int err = EAGAIN;
+
+	if (group_name(&name, groups->naming ? groups->naming : &by_path, path, last)) {
+		if (!name.labels.failed)
+			group = group_of_name(groups, &name, last);
+		err = name.labels.failed ? ENOMEM : errno;
+		groups->resolutions[name.resolution] += group != NULL;
+	}
+	buffer_free(&name.labels);
+	errno = err;
+	return group;
+}
+
+/* For a cgroup that waits for its name: nobody sees its labels. */
+static struct group *nameless_group(struct groups *groups, uint64_t id)
+{
+	char labels[64];
+	struct group *group;
+
+	snprintf(labels, sizeof(labels), "cgroup=\"(nameless %llu)\"", (unsigned long long)id);
+	group = group_of_labels(groups, labels, strlen(labels));
+	if (group)
+		group->hidden = true;
 	return group;
 }
 
@@ -101,24 +197,39 @@ static int rehash(struct groups *groups)
 	return 0;
 }
 
+static void join_group(struct groups *groups, struct cgroup *cgroup, struct group *group)
+{
+	cgroup->group = group;
+	group->live++;
+	group->gone_ns = 0;
+	groups->version++;
+}
+
 static int add(struct groups *groups, uint64_t id, const char *path)
 {
-	struct cgroup *cgroup = calloc(1, sizeof(*cgroup)), **at;
-	struct group *group = group_of_path(groups, path);
+	struct group *group = group_of_path(groups, path, false);
+	bool nameless = !group && errno == EAGAIN;
+	struct cgroup *cgroup, **at;
 
+	if (nameless)
+		group = nameless_group(groups, id);
+	cgroup = malloc(sizeof(*cgroup) + strlen(path) + 1);
 	if (!cgroup || !group || (groups->nr_cgroups >= groups->size && rehash(groups))) {
 		free(cgroup);
 		return -ENOMEM;
 	}
-	cgroup->id = id;
-	cgroup->group = group;
-	cgroup->seen = groups->walk;
-	cgroup->is_pod = path_is_pod(path);
+	*cgroup = (struct cgroup){ .id = id,
+				   .seen = groups->walk,
+				   .is_pod = cgroup_path_is_pod(path) };
+	strcpy(cgroup->path, path);
+	if (nameless) {
+		cgroup->nameless_ns = groups->now_ns;
+		groups->nameless++;
+	}
+	join_group(groups, cgroup, group);
 	at = find(groups, id);
 	*at = cgroup;
 	groups->nr_cgroups++;
-	group->live++;
-	group->gone_ns = 0;
 	if (groups->listener)
 		groups->listener(id, cgroup->is_pod, true, groups->arg);
 	return 0;
@@ -129,48 +240,104 @@ static void forget_if_unused(struct groups *groups, struct group *group);
 static void leave_group(struct groups *groups, struct group *group)
 {
 	if (!--group->live)
-		group->gone_ns = groups->now_ns;
+		group->gone_ns = groups->now_ns ? groups->now_ns : 1;
 	forget_if_unused(groups, group);
 }
 
-/* One that the walk met before. On v1 it may have another name by now. */
-static int meet_again(struct groups *groups, struct cgroup *cgroup, const char *path)
+static void remove_cgroup(struct groups *groups, struct cgroup **at)
 {
-	struct group *group = group_of_path(groups, path);
-	bool is_pod = path_is_pod(path);
+	struct cgroup *cgroup = *at;
 
-	if (!group)
-		return -ENOMEM;
-	cgroup->seen = groups->walk;
-	if (group != cgroup->group) {
-		group->live++;
-		group->gone_ns = 0;
-		leave_group(groups, cgroup->group);
-		cgroup->group = group;
-	}
-	if (is_pod != cgroup->is_pod && groups->listener) {
+	*at = cgroup->next;
+	groups->version++;
+	groups->nr_cgroups--;
+	groups->nameless -= cgroup->nameless_ns != 0;
+	leave_group(groups, cgroup->group);
+	if (!cgroup->gone && groups->listener)
 		groups->listener(cgroup->id, cgroup->is_pod, false, groups->arg);
-		groups->listener(cgroup->id, is_pod, true, groups->arg);
-	}
-	cgroup->is_pod = is_pod;
-	return 0;
+	free(cgroup);
 }
 
+/* One that the walk met before. On v1 it may have another name by now, and is another one then. */
+static int meet_again(struct groups *groups, struct cgroup **at, const char *path)
+{
+	struct cgroup *cgroup = *at;
+	uint64_t id = cgroup->id;
+
+	if (!strcmp(cgroup->path, path) && !cgroup->gone) {
+		cgroup->seen = groups->walk;
+		return 0;
+	}
+	remove_cgroup(groups, at);
+	return add(groups, id, path);
+}
+
+/* Takes out what the walk did not meet; who waits for a name may still get it, for what it counted.
+ */
 static void drop_unseen(struct groups *groups)
 {
 	for (size_t i = 0; i < groups->size; i++)
 		for (struct cgroup **at = &groups->cgroups[i], *cgroup; (cgroup = *at);) {
-			if (cgroup->seen == groups->walk) {
+			if (cgroup->seen == groups->walk || cgroup->gone) {
 				at = &cgroup->next;
-				continue;
+			} else if (cgroup->nameless_ns) {
+				cgroup->gone = true;
+				if (groups->listener)
+					groups->listener(cgroup->id, cgroup->is_pod, false,
+							 groups->arg);
+				at = &cgroup->next;
+			} else {
+				remove_cgroup(groups, at);
 			}
-			*at = cgroup->next;
-			groups->nr_cgroups--;
-			leave_group(groups, cgroup->group);
-			if (groups->listener)
-				groups->listener(cgroup->id, cgroup->is_pod, false, groups->arg);
-			free(cgroup);
 		}
+}
+
+/* ---- names that come late ---- */
+
+/* Tries once more to name a cgroup; it makes do without after a while. */
+static void name_late(struct groups *groups, struct cgroup *cgroup)
+{
+	bool last = groups->now_ns - cgroup->nameless_ns >= PATIENCE_NS;
+	struct group *group = group_of_path(groups, cgroup->path, last), *nameless = cgroup->group;
+
+	if (!group)
+		return;
+	cgroup->nameless_ns = 0;
+	groups->nameless--;
+	join_group(groups, cgroup, group);
+	group_get(nameless); /* it must outlive this */
+	leave_group(groups, nameless);
+	bequeath(groups, nameless, group);
+	group_put(groups, nameless);
+}
+
+static void name_all_late(struct groups *groups)
+{
+	for (size_t i = 0; groups->nameless && i < groups->size; i++)
+		for (struct cgroup **at = &groups->cgroups[i], *cgroup; (cgroup = *at);) {
+			if (cgroup->nameless_ns)
+				name_late(groups, cgroup);
+			if (cgroup->gone && !cgroup->nameless_ns)
+				remove_cgroup(groups, at);
+			else
+				at = &cgroup->next;
+		}
+}
+
+bool groups_made(struct groups *groups, uint64_t id, const char *path)
+{
+	if (*find(groups, id))
+		return false;
+	add(groups, id, path); /* without memory it is (removed), as one that nobody saw */
+	return true;
+}
+
+bool groups_take_heirs(struct groups *groups)
+{
+	bool had = groups->have_heirs;
+
+	groups->have_heirs = false;
+	return had;
 }
 
 /* ---- the trees ---- */
@@ -183,10 +350,10 @@ struct visit {
 static int meet(uint64_t id, const char *path, void *arg)
 {
 	const struct visit *visit = arg;
-	struct cgroup *known = *find(visit->groups, id | visit->flag);
+	struct cgroup **known = find(visit->groups, id | visit->flag);
 
-	return known ? meet_again(visit->groups, known, path)
-		     : add(visit->groups, id | visit->flag, path);
+	return *known ? meet_again(visit->groups, known, path)
+		      : add(visit->groups, id | visit->flag, path);
 }
 
 static int walk_root(struct groups *groups, const char *root, uint64_t flag)
@@ -257,6 +424,9 @@ void groups_new_poll(struct groups *groups, uint64_t now_ns)
 {
 	groups->looked = false;
 	groups->now_ns = now_ns;
+	if (groups->naming && groups->naming->names)
+		container_names_new_poll(groups->naming->names);
+	name_all_late(groups);
 }
 
 bool groups_failed(const struct groups *groups)
@@ -266,7 +436,8 @@ bool groups_failed(const struct groups *groups)
 
 /* ---- the rest ---- */
 
-struct groups *groups_new(const struct cgroup_mounts *mounts, groups_listener *listener, void *arg)
+struct groups *groups_new(const struct cgroup_mounts *mounts, const struct group_naming *naming,
+			  groups_listener *listener, void *arg)
 {
 	static const char removed[] = "cgroup=\"(removed)\"", unknown[] = "cgroup=\"(unknown)\"",
 			  overflow[] = "cgroup=\"(overflow)\"";
@@ -275,6 +446,7 @@ struct groups *groups_new(const struct cgroup_mounts *mounts, groups_listener *l
 	if (!groups)
 		return NULL;
 	groups->mounts = *mounts;
+	groups->naming = naming;
 	groups->listener = listener;
 	groups->arg = arg;
 	groups->size = 256;
@@ -324,7 +496,9 @@ struct group *groups_find(struct groups *groups, uint64_t id)
 
 bool groups_exists(struct groups *groups, uint64_t id)
 {
-	return *find(groups, id);
+	const struct cgroup *cgroup = *find(groups, id);
+
+	return cgroup && !cgroup->gone;
 }
 
 struct group *groups_removed(struct groups *groups)
@@ -341,9 +515,31 @@ void groups_each_live(struct groups *groups, void (*each)(struct group *group, v
 				each(group, arg);
 }
 
+const uint64_t *groups_resolutions(const struct groups *groups)
+{
+	return groups->resolutions;
+}
+
+uint64_t groups_version(const struct groups *groups)
+{
+	return groups->version;
+}
+
+void groups_each_cgroup(struct groups *groups,
+			void (*each)(uint64_t id, const char *path, const struct group *group,
+				     void *arg),
+			void *arg)
+{
+	for (size_t i = 0; i < groups->size; i++)
+		for (const struct cgroup *cgroup = groups->cgroups[i]; cgroup;
+		     cgroup = cgroup->next)
+			if (!cgroup->nameless_ns && !cgroup->gone)
+				each(cgroup->id, cgroup->path, cgroup->group, arg);
+}
+
 static void forget_if_unused(struct groups *groups, struct group *group)
 {
-	struct group **at = &groups->by_labels[hash_bytes(group->labels, group->labels_len) % 1024];
+	struct group **at = chain_of(groups, group->labels, group->labels_len), *heir = group->heir;
 
 	if (group->users || group->live || !group->gone_ns)
 		return; /* gone_ns: the groups in brackets never come nor go */
@@ -352,6 +548,7 @@ static void forget_if_unused(struct groups *groups, struct group *group)
 	*at = group->next;
 	free(group->labels);
 	free(group);
+	group_put(groups, heir);
 }
 
 void group_get(struct group *group)

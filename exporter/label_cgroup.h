@@ -18,9 +18,13 @@
 struct group {
 	char *labels; /* `unit="nginx.service"`, escaped, never empty */
 	uint32_t labels_len;
-	uint32_t live;	    /* cgroups that exist and belong to it */
-	uint32_t users;	    /* rows and series that point here */
-	uint64_t gone_ns;   /* when the last of them went; 0 while live */
+	uint32_t live;	  /* cgroups that exist and belong to it */
+	uint32_t users;	  /* rows and series that point here */
+	uint64_t gone_ns; /* when the last of them went; 0 while live */
+	char uid[37];	  /* of its pod: one of the same name and another uid is another group */
+	bool hidden;	  /* it has no name yet: its series are counted and not shown */
+	struct group
+		*heir; /* whose counts its own become at the next fold_tick(); NULL: nobody's */
 	struct group *next; /* of its hash chain */
 };
 
@@ -44,7 +48,10 @@ void cgroup_mounts_find(struct cgroup_mounts *mounts, const char *procfs, const 
 /* Called for each cgroup that comes or goes, for maps that must know (pods). */
 typedef void groups_listener(uint64_t id, bool is_pod, bool added, void *arg);
 
-struct groups *groups_new(const struct cgroup_mounts *mounts, groups_listener *listener, void *arg);
+/* `naming` is borrowed and may be NULL: groups are named by their paths alone then. */
+struct group_naming;
+struct groups *groups_new(const struct cgroup_mounts *mounts, const struct group_naming *naming,
+			  groups_listener *listener, void *arg);
 void groups_free(struct groups *groups);
 
 /* A poll begins: where nobody counts the changes, an unknown id may cost one more walk. What goes
@@ -70,6 +77,16 @@ bool groups_failed(const struct groups *groups);
 struct group *groups_find(struct groups *groups, uint64_t id);
 /* Whether the last walk met a cgroup of that id. */
 bool groups_exists(struct groups *groups, uint64_t id);
+/*
+ * A cgroup that a program saw being made (bpf/cgroups.bpf.c), which may be gone before any walk: it
+ * has its name until the next one. False: it was known.
+ */
+bool groups_made(struct groups *groups, uint64_t id, const char *path);
+/*
+ * True once after groups got an heir: the fold moves what they counted then. A group has an heir
+ * when its name became known, or when a pod of its name but another uid came.
+ */
+bool groups_take_heirs(struct groups *groups);
 struct group *groups_removed(struct groups *groups);
 
 /* Calls `each` for every group that has a live cgroup. */
@@ -80,10 +97,13 @@ void group_get(struct group *group);
 void group_put(struct groups *groups, struct group *group);
 size_t groups_count(const struct groups *groups); /* cgroups that exist now */
 
-/*
- * The labels of the group a path belongs to, in the order sources are asked. `path` begins with '/'
- * and is relative to the hierarchy's root.
- */
-struct buffer;
-void group_labels_of_path(struct buffer *out, const char *path);
-bool path_is_pod(const char *path);
+/* How many groups were named in which way since the start, by enum resolution (group_name.h). */
+const uint64_t *groups_resolutions(const struct groups *groups);
+
+/* Another number whenever a cgroup came, went or got its name. */
+uint64_t groups_version(const struct groups *groups);
+/* Calls `each` for every cgroup that exists and has its name. */
+void groups_each_cgroup(struct groups *groups,
+			void (*each)(uint64_t id, const char *path, const struct group *group,
+				     void *arg),
+			void *arg);

@@ -29,6 +29,7 @@
 #include "list.h"
 #include "log.h"
 #include "node_facts.h"
+#include "node_groups.h"
 #include "notify.h"
 #include "options.h"
 #include "poll.h"
@@ -45,7 +46,7 @@ struct exporter {
 	struct options options;
 	struct collectors collectors;
 	struct cgroup_mounts mounts;
-	struct groups *groups;
+	struct node_groups groups;
 	struct processes *processes;
 	struct families *families;
 	struct self *self;
@@ -66,21 +67,6 @@ struct exporter {
 };
 
 /* ---- attach ---- */
-
-/* Keeps the programs' list of pods (bpf/who.bpf.h) up to date. */
-static void tell_pods(uint64_t id, bool is_pod, bool added, void *arg)
-{
-	const struct exporter *x = arg;
-	int fd = collectors_shared_map(&x->collectors, "shared_pod_cgroups");
-	unsigned char yes = 1;
-
-	if (fd < 0 || !is_pod)
-		return;
-	if (added)
-		bpf_map_update_elem(fd, &id, &yes, 0);
-	else
-		bpf_map_delete_elem(fd, &id);
-}
 
 static bool all_off(const struct collectors *collectors)
 {
@@ -103,21 +89,21 @@ static int start_collectors(struct exporter *x)
 	err = collectors_load(&x->collectors, &facts);
 	if (err)
 		return err;
-	x->groups = groups_new(&x->mounts, tell_pods, x);
+	err = node_groups_open(&x->groups, &x->options, &x->mounts, &x->collectors, x->families);
 	x->processes = processes_new(x->options.procfs);
 	x->files = files_new(x->options.sysfs);
 	config = (struct fold_config){ .families = x->families,
-				       .groups = x->groups,
+				       .groups = x->groups.groups,
 				       .processes = x->processes,
 				       .process_retention_ns = x->options.process_retention_ns,
 				       .cgroup_retention_ns = x->options.cgroup_retention_ns,
 				       .process_level = x->options.process_max_series > 0 };
-	x->fold = x->groups && x->processes ? fold_new(&config) : NULL;
+	x->fold = !err && x->processes ? fold_new(&config) : NULL;
 	if (!x->fold || !x->files) {
 		log_error("out of memory");
 		return -ENOMEM;
 	}
-	err = poller_init(&x->poller, &x->collectors, x->fold, x->groups);
+	err = poller_init(&x->poller, &x->collectors, x->fold, &x->groups);
 	if (err)
 		return err;
 	x->poller.files = x->files;
@@ -156,7 +142,7 @@ static void poll_once(struct exporter *x)
 {
 	struct serve_stats stats = { 0 };
 	struct self_input input = { .poller = &x->poller,
-				    .groups = x->groups,
+				    .groups = x->groups.groups,
 				    .processes = x->processes,
 				    .fold = x->fold,
 				    .serve = x->serve ? &stats : NULL,
@@ -167,6 +153,7 @@ static void poll_once(struct exporter *x)
 	x->polls_begun++;
 	pthread_mutex_unlock(&x->lock);
 	poller_run(&x->poller, monotonic_ns());
+	node_groups_update(&x->groups);
 	if (x->serve)
 		serve_stats(x->serve, &stats);
 	self_update(x->self, &input);
@@ -460,7 +447,7 @@ static void exporter_close(struct exporter *x)
 	files_free(x->files);
 	fold_free(x->fold);
 	collectors_close(&x->collectors);
-	groups_free(x->groups);
+	node_groups_close(&x->groups);
 	processes_free(x->processes);
 	self_free(x->self);
 	snapshot_store_free(x->store);

@@ -222,6 +222,10 @@ static int finish(struct options *options)
 	    options->action != ACTION_LIST_MARKDOWN && options->action != ACTION_HELP)
 		return options_error("unexpected argument %s: only --list takes files. See --help.",
 				     options->files[0]);
+	if (options->stats && options->action != ACTION_ONCE)
+		return options_error("--stats goes with --once: give both. See --help.");
+	if (options->process_off)
+		options->process_max_series = 0;
 	if (options->nr_listen)
 		return 0;
 	options->listen = malloc(sizeof(*options->listen));
@@ -241,6 +245,7 @@ int options_parse(struct options *options, int argc, char **argv)
 		.telemetry_path = "/metrics",
 		.procfs = "/proc",
 		.sysfs = "/sys",
+		.rootfs = "/",
 		.probe_interval_ns = 1000000000,
 		.process_retention_ns = 300 * 1000000000ULL,
 		.cgroup_retention_ns = 3600 * 1000000000ULL,
@@ -264,6 +269,8 @@ void options_free(struct options *options)
 	free(options->listen);
 	free(options->collector_dirs);
 	free(options->switches);
+	free(options->cgroup_include);
+	free(options->cgroup_exclude);
 	free(options->files);
 	*options = (struct options){ .action = ACTION_SERVE };
 }

@@ -38,14 +38,20 @@ struct options {
 	size_t nr_collector_dirs;
 	struct collector_switch *switches;
 	size_t nr_switches;
-	const char *procfs;	    /* --path.procfs, default "/proc" */
-	const char *cgroupfs;	    /* --path.cgroupfs, NULL: found in the mount table */
-	const char *sysfs;	    /* --path.sysfs, default "/sys" */
+	const char *procfs;   /* --path.procfs, default "/proc" */
+	const char *cgroupfs; /* --path.cgroupfs, NULL: found in the mount table */
+	const char *sysfs;    /* --path.sysfs, default "/sys" */
+	const char *rootfs;   /* --path.rootfs, default "/" */
+	const char **cgroup_include, **cgroup_exclude; /* --cgroup.include, --cgroup.exclude */
+	size_t nr_cgroup_include, nr_cgroup_exclude;
+	unsigned int labels_drop;   /* --labels.drop, bits by enum group_label */
+	bool stats;		    /* --stats: with --once, which families have the most series */
 	const char *user;	    /* --user, NULL: nobody for root, else no other */
 	uint64_t probe_interval_ns; /* 0: poll at each scrape */
 	uint64_t process_retention_ns;
 	uint64_t cgroup_retention_ns;
 	size_t process_max_series;
+	bool process_off; /* --process=off */
 	enum log_level log_level;
 	enum log_format log_format;
 	const char **files; /* operands of --list */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "group_name.h"
 #include "options_flags.h"
 #include "serve.h"
 
@@ -57,6 +58,21 @@ static int parse_dir(struct options *options, const struct option_flag *flag, co
 {
 	(void)flag;
 	return append(&options->collector_dirs, &options->nr_collector_dirs, value);
+}
+
+/* Globs of fnmatch(3); `*` goes over '/' too. */
+static int parse_include(struct options *options, const struct option_flag *flag, const char *value)
+{
+	if (!*value)
+		return bad_value(flag, value, "a glob, such as \"kube-*\" or \"/machine.slice/*\"");
+	return append(&options->cgroup_include, &options->nr_cgroup_include, value);
+}
+
+static int parse_exclude(struct options *options, const struct option_flag *flag, const char *value)
+{
+	if (!*value)
+		return bad_value(flag, value, "a glob, such as \"kube-*\" or \"/machine.slice/*\"");
+	return append(&options->cgroup_exclude, &options->nr_cgroup_exclude, value);
 }
 
 /* A query or fragment is cut off a request's path before it is compared: it would never match. */
@@ -157,6 +173,37 @@ static int parse_log_format(struct options *options, const struct option_flag *f
 	return 0;
 }
 
+static int parse_labels(struct options *options, const struct option_flag *flag, const char *value)
+{
+	for (const char *at = value;; at++) {
+		char word[16] = "";
+		size_t n = strcspn(at, ",");
+		int label;
+
+		snprintf(word, sizeof(word), "%.*s", (int)n, at);
+		label = parse_word(
+			flag, n < sizeof(word) ? word : value, group_label_names,
+			"some of cgroup, unit, namespace, pod and container, with commas between");
+		if (label < 0)
+			return label;
+		options->labels_drop |= 1U << label;
+		at += n;
+		if (!*at)
+			return 0;
+	}
+}
+
+static int parse_process(struct options *options, const struct option_flag *flag, const char *value)
+{
+	static const char *const words[] = { "off", "on", NULL };
+	int on = parse_word(flag, value, words, "on or off");
+
+	if (on < 0)
+		return on;
+	options->process_off = !on;
+	return 0;
+}
+
 bool option_flag_is_family(const struct option_flag *flag)
 {
 	return flag->name[strlen(flag->name) - 1] == '.';
@@ -228,6 +275,14 @@ static int parse_once(struct options *options, const struct option_flag *flag, c
 	return set_action(options, ACTION_ONCE);
 }
 
+static int parse_stats(struct options *options, const struct option_flag *flag, const char *value)
+{
+	(void)flag;
+	(void)value;
+	options->stats = true;
+	return 0;
+}
+
 static int parse_version(struct options *options, const struct option_flag *flag, const char *value)
 {
 	(void)flag;
@@ -284,6 +339,8 @@ const struct option_flag option_flags[] = {
 	  .range = "0 (poll at each scrape) or 10ms to 1h",
 	  .help = "Time between two polls of the kernel's tables, 10ms to 1h; 0: poll at each "
 		  "scrape. Default: 1s." },
+	{ FLAG("process", "on|off", SERIES, parse_process),
+	  .help = "Series per process; off: only groups have series. Default: on." },
 	{ FLAG("process.retention", "DURATION", SERIES, parse_duration,
 	       MEMBER(process_retention_ns), RETENTION),
 	  .help = "How long a dead process keeps its series. Default: 5m." },
@@ -295,6 +352,15 @@ const struct option_flag option_flags[] = {
 	       RETENTION),
 	  .help = "How long a removed cgroup keeps its series; its totals then move to "
 		  "cgroup=\"(removed)\". Default: 1h." },
+	{ FLAG("cgroup.include", "GLOB", SERIES, parse_include),
+	  .help = "Show only groups whose path, unit or namespace matches; the others add up in "
+		  "cgroup=\"(other)\". Repeatable." },
+	{ FLAG("cgroup.exclude", "GLOB", SERIES, parse_exclude),
+	  .help = "Do not show groups whose path, unit or namespace matches; they add up in "
+		  "cgroup=\"(other)\". Repeatable." },
+	{ FLAG("labels.drop", "LABEL,...", SERIES, parse_labels),
+	  .help = "Leave out these labels of groups (of cgroup, unit, namespace, pod, container); "
+		  "what has the same labels then adds up." },
 
 	{ FLAG("path.procfs", "DIR", PATHS, parse_string, MEMBER(procfs)),
 	  .help = "Where procfs is mounted. Default: /proc." },
@@ -302,6 +368,9 @@ const struct option_flag option_flags[] = {
 	  .help = "Where the cgroup tree is mounted. Default: found in the mount table." },
 	{ FLAG("path.sysfs", "DIR", PATHS, parse_string, MEMBER(sysfs)),
 	  .help = "Where sysfs is mounted. Default: /sys." },
+	{ FLAG("path.rootfs", "DIR", PATHS, parse_string, MEMBER(rootfs)),
+	  .help = "Where the node's root folder is mounted, for the names of pods and containers "
+		  "(/var/log/pods, /run/containerd, ...). Default: /." },
 
 	{ FLAG("user", "NAME", SECURITY, parse_user, MEMBER(user)),
 	  .help = "User, by name or number, to become once the programs are attached. Default: "
@@ -319,6 +388,8 @@ const struct option_flag option_flags[] = {
 	  .help = "Load and attach every collector, print one line for each, exit." },
 	{ FLAG("once", NULL, ACTIONS, parse_once),
 	  .help = "Print the metrics once on stdout, exit." },
+	{ FLAG("stats", NULL, ACTIONS, parse_stats),
+	  .help = "With --once: print the ten families with the most series instead." },
 	{ FLAG("version", NULL, ACTIONS, parse_version), .help = "Print the version, exit." },
 	{ FLAG("help", "man", ACTIONS, parse_help), .arg_optional = true,
 	  .help = "Print this help, exit; =man: the man page. Also -h." },

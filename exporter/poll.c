@@ -17,9 +17,9 @@
 #define SWEEP_NS    (10 * 1000000000ULL) /* how often helpers' iterators look again (owner.bpf.c) */
 #define WALK_NS                                                                                    \
 	(5 * 1000000000ULL) /* how often the cgroup tree is walked when nobody tells of changes */
-#define SAY_NS	      (60 * 1000000000ULL) /* how often the same failure is logged */
-#define MAX_RETRIES   1000 /* of a call that was interrupted or is to be made again */
-#define ENOTSUPP_BPF  524  /* the kernel's own ENOTSUPP, which has no name outside */
+#define SAY_NS	     (60 * 1000000000ULL) /* how often the same failure is logged */
+#define MAX_RETRIES  1000 /* of a call that was interrupted or is to be made again */
+#define ENOTSUPP_BPF 524  /* the kernel's own ENOTSUPP, which has no name outside */
 
 static int runs(const struct collector *c)
 {
@@ -57,12 +57,14 @@ static int out_of_memory(void)
 }
 
 int poller_init(struct poller *poller, struct collectors *collectors, struct fold *fold,
-		struct groups *groups)
+		struct node_groups *node)
 {
 	size_t nr_tables = 0, largest = 0;
 
-	*poller = (struct poller){ .collectors = collectors, .fold = fold, .groups = groups };
-	groups_follow(groups, collectors->cgroup_changes);
+	*poller = (struct poller){
+		.collectors = collectors, .fold = fold, .node = node, .groups = node->groups
+	};
+	groups_follow(node->groups, collectors->cgroup_changes);
 	poller->wanted_fd = collectors_shared_map(collectors, "shared_sweeps_wanted");
 	/* The kernel writes a value for each possible CPU, whatever room we believe to need. */
 	poller->cpus = libbpf_num_possible_cpus();
@@ -376,14 +378,22 @@ static bool follow_cgroups(struct poller *poller, uint64_t now_ns)
 	uint64_t changes = counter ? __atomic_load_n(counter, __ATOMIC_RELAXED) : 0;
 
 	groups_new_poll(poller->groups, now_ns);
-	if (poller->walked_ns && !groups_failed(poller->groups) &&
+	if (poller->walked_ns && !poller->walk_again && !groups_failed(poller->groups) &&
 	    (counter ? changes == poller->changes : now_ns - poller->walked_ns < WALK_NS))
 		return false;
 	poller->walked_ns = now_ns;
 	if (groups_walk(poller->groups, now_ns) < 0)
 		return false; /* again at the next poll */
 	poller->changes = changes;
+	poller->walk_again = false;
 	return true;
+}
+
+/* After the walk, which drops what is gone: those that came and went since the last poll are known
+ * while its tables are read. */
+static void hear_of_cgroups(struct poller *poller)
+{
+	poller->walk_again |= cgroup_events_take(poller->node->events);
 }
 
 /*
@@ -445,6 +455,8 @@ void poller_run(struct poller *poller, uint64_t now_ns)
 {
 	bool sweep = sweep_is_due(poller, now_ns);
 	bool changed = follow_cgroups(poller, now_ns);
+
+	hear_of_cgroups(poller);
 
 	for (size_t i = 0, t = 0; i < poller->nr_polled; i++) {
 		struct polled_collector *p = &poller->polled[i];

@@ -12,6 +12,7 @@
 #include "attach.h"
 #include "files.h"
 #include "fold.h"
+#include "node_groups.h"
 
 /* One table of one collector, as it is polled. */
 struct polled_table {
@@ -41,6 +42,7 @@ struct polled_collector {
 struct poller {
 	struct collectors *collectors;
 	struct fold *fold;
+	struct node_groups *node;
 	struct groups *groups;
 	struct files *files; /* the caller's; NULL: no kernel files are read */
 	struct polled_table *tables;
@@ -54,8 +56,9 @@ struct poller {
 	int cpus;	  /* possible ones */
 	uint64_t changes; /* collectors->cgroup_changes at the last walk */
 	uint64_t walked_ns, swept_ns;
-	int wanted_fd;	     /* where programs ask for a sweep (bpf/netns.bpf.h), or -1 */
-	uint64_t wanted;     /* how often they had at the last one */
+	bool walk_again; /* a cgroup was heard of that may be gone already */
+	int wanted_fd;	 /* where programs ask for a sweep (bpf/netns.bpf.h), or -1 */
+	uint64_t wanted; /* how often they had at the last one */
 };
 
 /*
@@ -63,7 +66,7 @@ struct poller {
  * another's is put down. Returns 0, or -errno after saying why.
  */
 int poller_init(struct poller *poller, struct collectors *collectors, struct fold *fold,
-		struct groups *groups);
+		struct node_groups *node);
 void poller_free(struct poller *poller);
 
 /*

@@ -125,6 +125,13 @@ static struct plan make_plan(const struct privilege_config *config)
 			hopeless |= PRIVILEGE_PROCESSES;
 		}
 	}
+	if (bad & ~hopeless & PRIVILEGE_NAMES && !landlock_available()) {
+		/* the capability for it reads every file of the node, unless Landlock says where */
+		log_warn("some folders of container runtimes can be read by root alone, and this "
+			 "kernel has no Landlock: containers of docker and podman are called by "
+			 "their ids");
+		hopeless |= PRIVILEGE_NAMES;
+	}
 	if (!(bad & ~hopeless))
 		return plan;
 	capabilities_read(&have);

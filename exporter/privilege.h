@@ -15,7 +15,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define PRIVILEGE_PATHS 8
+#define PRIVILEGE_PATHS 16
 
 /* Who the exporter becomes. */
 struct privilege_user {
@@ -29,6 +29,7 @@ struct privilege_user {
 #define PRIVILEGE_TABLES    1u /* read a map, run an iterator */
 #define PRIVILEGE_CGROUPS   2u /* read the whole cgroup tree */
 #define PRIVILEGE_PROCESSES 4u /* see the processes of others */
+#define PRIVILEGE_NAMES	    8u /* read what runtimes call their containers */
 
 struct privilege_config {
 	struct privilege_user user;

@@ -69,6 +69,11 @@ static int allow_reading(int ruleset, const char *path)
 	return err;
 }
 
+bool landlock_available(void)
+{
+	return (int)syscall(NR_CREATE_RULESET, NULL, 0, CREATE_RULESET_VERSION) > 0;
+}
+
 int landlock_restrict(const char *const *paths, size_t n)
 {
 	int abi = syscall(NR_CREATE_RULESET, NULL, 0, CREATE_RULESET_VERSION);

@@ -23,6 +23,7 @@ int capabilities_keep(uint64_t keep);
  */
 int user_become(const struct privilege_user *user, bool group_0, bool keep);
 
+bool landlock_available(void);
 /* Returns the kernel's ABI (1 or more), or -errno: ENOSYS, EOPNOTSUPP where there is none. */
 int landlock_restrict(const char *const *paths, size_t n);
 

@@ -2,16 +2,18 @@
 #include "sandbox.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "cgroup_tree.h"
+#include "container_names.h"
 #include "label.h"
 #include "notify.h"
 
 struct trial {
 	struct poller *poller;
 	const struct cgroup_mounts *mounts;
-	const char *procfs;
+	const char *procfs, *rootfs;
 };
 
 /* In a child that has given up what is to be given up: could it poll? See privilege.h. */
@@ -26,6 +28,8 @@ static unsigned int try_polling(void *arg)
 		if (*roots[i] && cgroup_tree_try(roots[i]))
 			failed |= PRIVILEGE_CGROUPS;
 	snprintf(first, sizeof(first), "%s/1", trial->procfs);
+	if (container_names_try(trial->rootfs))
+		failed |= PRIVILEGE_NAMES;
 	return access(first, F_OK) ? failed | PRIVILEGE_PROCESSES : failed;
 }
 
@@ -33,13 +37,21 @@ void sandbox_enter(struct poller *poller, const struct cgroup_mounts *mounts,
 		   const struct options *options, const struct privilege_user *user,
 		   struct privilege_report *report)
 {
-	struct trial trial = { poller, mounts, options->procfs };
-	const struct privilege_config config = {
+	struct trial trial = { poller, mounts, options->procfs, options->rootfs };
+	struct privilege_config config = {
 		.user = *user,
 		.paths = { options->procfs, options->sysfs, mounts->main, mounts->blkio },
 		.try = try_polling,
 		.arg = &trial,
 	};
+	char folders[PRIVILEGE_PATHS][512];
+
+	for (size_t i = 0, n = 4; container_names_folders[i] && n < PRIVILEGE_PATHS; i++, n++) {
+		snprintf(folders[n], sizeof(folders[n]), "%s%s",
+			 strcmp(options->rootfs, "/") ? options->rootfs : "",
+			 container_names_folders[i]);
+		config.paths[n] = folders[n];
+	}
 
 	notify_open(); /* it and the next: no sockets are made any more */
 	label_open();

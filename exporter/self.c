@@ -13,6 +13,7 @@
 #include <bpf/libbpf.h>
 
 #include "clock.h"
+#include "group_name.h"
 #include "histogram.h"
 #include "label.h"
 #include "version.h"
@@ -59,6 +60,9 @@
 	X(TRACKED_PIDS, "bpf_exporter_tracked_pids", GAUGE, 0,                                     \
 	  "Processes that have rows or series.")                                                   \
 	X(TRACKED_CGROUPS, "bpf_exporter_tracked_cgroups", GAUGE, 0, "Control groups that exist.") \
+	X(RESOLUTIONS, "bpf_exporter_cgroup_resolutions_total", COUNTER, 0,                        \
+	  "Cgroups that got their labels, by what they were known by; unresolved: a pod or a "     \
+	  "container whose name nobody told within 30 s.")                                         \
 	X(ROWS_REAPED, "bpf_exporter_rows_reaped_total", COUNTER, 0,                               \
 	  "Rows taken out of the tables because their process or group is gone; their counts "     \
 	  "stay.")                                                                                 \
@@ -292,7 +296,7 @@ static void count_family(struct family *family, void *arg)
 
 	if (family->own)
 		return;
-	counts[family->level] += family->nr_series - family->hidden;
+	counts[family->level] += family->nr_series - family->nr_nameless - family->hidden;
 	counts[LEVEL_OTHER + 1] += family->hidden;
 }
 
@@ -351,6 +355,9 @@ void self_update(struct self *self, const struct self_input *input)
 	set(self, ID_POLLS_MISSED, NULL, input->polls_missed);
 	set(self, ID_TRACKED_PIDS, NULL, processes_count(input->processes));
 	set(self, ID_TRACKED_CGROUPS, NULL, groups_count(input->groups));
+	for (int i = 0; i < NR_RESOLUTIONS; i++)
+		set(self, ID_RESOLUTIONS, LABELS("result", resolution_names[i]),
+		    groups_resolutions(input->groups)[i]);
 	set(self, ID_ROWS_REAPED, NULL, fold_reaped(input->fold));
 	if (input->serve)
 		update_serve(self, input->serve);

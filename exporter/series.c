@@ -10,6 +10,7 @@
 #include "clock.h"
 #include "hash.h"
 #include "histogram.h"
+#include "label_cgroup.h"
 #include "render.h"
 
 #define HIST_LINES (HIST_CLASSIC + 3) /* buckets, +Inf, _sum, _count */
@@ -321,42 +322,54 @@ static int descending(const void *a, const void *b)
 	return (x->index > y->index) - (x->index < y->index); /* the older one stays */
 }
 
-/* The series of a process-level family that are shown: its largest. NULL with errno ENOMEM. */
-static struct series **largest(const struct family *family)
-{
-	struct series **sorted = malloc(family->nr_series * sizeof(*sorted));
-
-	if (!sorted)
-		return NULL;
-	memcpy(sorted, family->series, family->nr_series * sizeof(*sorted));
-	qsort(sorted, family->nr_series, sizeof(*sorted), descending);
-	return sorted;
-}
-
 static size_t shown(const struct family *family, size_t max_process_series)
 {
-	if (family->level == LEVEL_PROCESS && !family->own &&
-	    family->nr_series > max_process_series)
-		return max_process_series;
-	return family->nr_series;
+	size_t n = family->nr_series - family->nr_nameless;
+
+	return family->level == LEVEL_PROCESS && !family->own && n > max_process_series
+		       ? max_process_series
+		       : n;
+}
+
+/*
+ * The `n` series of a family that are shown: all whose group has a name, of processes the largest.
+ * The family's own list where it is that, else to be freed; NULL with errno ENOMEM.
+ */
+static struct series **choose(struct family *family, size_t n)
+{
+	struct series **chosen;
+	size_t named = 0;
+
+	if (n == family->nr_series || !n)
+		return family->series;
+	chosen = malloc(family->nr_series * sizeof(*chosen));
+	if (!chosen)
+		return NULL;
+	for (size_t i = 0; i < family->nr_series; i++)
+		if (!family->series[i]->group || !family->series[i]->group->hidden)
+			chosen[named++] = family->series[i];
+	if (named > n)
+		qsort(chosen, named, sizeof(*chosen), descending);
+	return chosen;
 }
 
 static int fill(struct snapshot *snapshot, struct snapshot_family *out, struct family *family,
 		size_t n)
 {
-	struct series **from = family->series;
+	size_t named = family->nr_series - family->nr_nameless;
+	struct series **from = choose(family, n);
 
+	if (!from && n)
+		return -ENOMEM;
 	*out = (struct snapshot_family){ .name = family->name,
 					 .help = family->help,
 					 .kind = family->kind,
 					 .scale = family->scale,
 					 .nr_samples = n };
-	if (n < family->nr_series && n && !(from = largest(family)))
-		return -ENOMEM;
-	if (family->hidden || n < family->nr_series)
-		for (size_t i = 0; i < family->nr_series; i++)
+	if (family->hidden || n < named)
+		for (size_t i = 0; i < named; i++)
 			from[i]->hidden = i >= n;
-	family->hidden = family->nr_series - n;
+	family->hidden = named - n;
 	out->samples = snapshot_samples(snapshot, n);
 	for (size_t i = 0; i < n; i++) {
 		out->samples[i].lines = from[i]->lines;

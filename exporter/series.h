@@ -46,7 +46,8 @@ struct family {
 	size_t nr_series, size, nr_removed;
 	struct series **slots;
 	size_t nr_slots;
-	size_t hidden; /* by --process.max-series, in the last snapshot */
+	size_t nr_nameless; /* series whose group has no name yet: they are not shown */
+	size_t hidden;	    /* by --process.max-series, in the last snapshot */
 };
 
 struct families;

@@ -41,6 +41,7 @@ enum { BPF_LOCAL_STORAGE_GET_F_CREATE = 1 };
 enum bpf_func_id {
 	BPF_FUNC_task_storage_get = 156,
 	BPF_FUNC_sock_from_file = 162,
+	BPF_FUNC_snprintf = 165,
 	BPF_FUNC_task_pt_regs = 175,
 };
 
@@ -100,8 +101,12 @@ enum cgroup_subsys_id { memory_cgrp_id = 0 }; /* the number is the running kerne
 struct kernfs_node {
 	__u64 id;
 };
+struct cgroup_root {
+	int hierarchy_id;
+};
 struct cgroup {
 	struct kernfs_node *kn;
+	struct cgroup_root *root;
 };
 struct cgroup_subsys_state {
 	struct cgroup *cgroup;

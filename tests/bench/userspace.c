@@ -52,7 +52,7 @@ static void stages_open(struct stages *s)
 
 	*s = (struct stages){ 0 };
 	cgroup_mounts_find(&s->mounts, "/proc", NULL);
-	s->groups = groups_new(&s->mounts, NULL, NULL);
+	s->groups = groups_new(&s->mounts, NULL, NULL, NULL);
 	s->processes = processes_new("/nowhere"); /* all of them are alive, though none exists */
 	s->families = families_new();
 	s->store = snapshot_store_new();

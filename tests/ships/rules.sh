@@ -62,6 +62,7 @@ for f in dashboards/*.yml; do
 	*_test.yml) check "$f passes promtool test rules" promtool test rules "$f" ;;
 	*)
 		check "$f passes promtool check rules" promtool check rules --lint=all --lint-fatal "$f"
+		grep -q 'alert:' "$f" || continue # recording rules
 		check "$f: each alert has for, severity, summary, description" complete "$f"
 		;;
 	esac
@@ -80,6 +81,19 @@ if complete "$tap_tmp/broken.yml" >/dev/null; then
 else
 	ok "an alert without a for is rejected"
 fi
+
+# Each recorded join is asked for by a test that wants rows of it.
+recorded() {
+	local name rc=0
+	# shellcheck disable=SC2013 # names are words
+	for name in $(sed -n 's/^ *- record: *//p' dashboards/joins.yml); do
+		grep -q "labels: '$name{" dashboards/joins_test.yml && continue
+		echo "$name: no test wants rows of it"
+		rc=1
+	done
+	return "$rc"
+}
+check "each join has a test that wants rows of it" recorded
 
 mutant "tests notice: any job's target counts as the exporter" 's/up{job=~"[^"]*"}/up/'
 mutant "tests notice: no patience with a missed scrape" 's/for: 5m/for: 0m/'

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "group_name.h"
 #include "label_cgroup.h"
 #include "render.h"
 #include "series.h"
@@ -316,12 +317,17 @@ static void test_forged_sample(void **state)
 						     METRIC_COUNTER, 0, LEVEL_OTHER);
 		struct snapshot_store *store = snapshot_store_new();
 		struct buffer labels = { 0 }, out = { 0 };
+		static const struct group_naming naming;
 		char path[64], got[128], *line;
+		struct group_name group;
 		int samples = 0;
 
 		label_add(&labels, "comm", names[i], strlen(names[i]));
 		snprintf(path, sizeof(path), "/%s", names[i]);
-		group_labels_of_path(&labels, path);
+		assert_true(group_name(&group, &naming, path, true));
+		buffer_add(&labels, ",", 1);
+		buffer_add(&labels, group.labels.data, group.labels.len);
+		buffer_free(&group.labels);
 		family_series(family, labels.data, labels.len)->value = 42;
 		assert_int_equal(families_publish(families, store, 10, NULL, 0), 0);
 		render_text(&out, snapshot_acquire(store));

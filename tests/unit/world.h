@@ -17,6 +17,7 @@
 #include <bpf/libbpf.h>
 
 #include "fold.h"
+#include "group_name.h"
 #include "label.h"
 #include "object.h"
 #include "render.h"
@@ -29,6 +30,7 @@ struct world {
 	struct bpf_object *object;
 	struct schema schema;
 	struct families *families;
+	struct group_naming naming; /* by path alone, until a test sets it */
 	struct groups *groups;
 	struct processes *processes;
 	struct fold *fold;
@@ -119,7 +121,7 @@ static inline struct world *world_new(const char *object, uint64_t retention_s, 
 	snprintf(w->proc, sizeof(w->proc), "%s", world_path(w, "proc", ""));
 	w->now_ns = WORLD_SECOND;
 	w->families = families_new();
-	w->groups = groups_new(&mounts, NULL, NULL);
+	w->groups = groups_new(&mounts, &w->naming, NULL, NULL);
 	w->processes = processes_new(w->proc);
 	w->store = snapshot_store_new();
 	config = (struct fold_config){ w->families, w->groups, w->processes, retention_s * WORLD_SECOND,
@@ -171,6 +173,7 @@ static inline struct world_who world_who(uint64_t cgroup, int pid, const char *c
 
 static inline void world_walk(struct world *w)
 {
+	groups_new_poll(w->groups, w->now_ns);
 	groups_walk(w->groups, w->now_ns);
 }
 
@@ -189,7 +192,7 @@ static inline struct series *world_series(struct world *w, const char *family, c
 
 	world_must(f != NULL, family);
 	for (size_t i = 0; i < f->nr_series; i++)
-		if (f->series[i]->lines && f->series[i]->labels_len == strlen(labels) &&
+		if (f->series[i]->index != SERIES_REMOVED && f->series[i]->labels_len == strlen(labels) &&
 		    !memcmp(series_labels(f->series[i]), labels, strlen(labels)))
 			return f->series[i];
 	return NULL;
@@ -210,7 +213,7 @@ static inline unsigned long long world_sum(struct world *w, const char *family)
 
 	world_must(f != NULL, family);
 	for (size_t i = 0; i < f->nr_series; i++)
-		if (f->series[i]->lines)
+		if (f->series[i]->index != SERIES_REMOVED)
 			sum += f->series[i]->value;
 	return sum;
 }

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * cgroup_info: ebpf_cgroup_info, a series for each cgroup of a container or a unit with all that is
+ * known of it: what would cost too much on every series is joined from here.
+ *
+ *	... * on (namespace, pod, container) group_left (uid) ebpf_cgroup_info
+ */
+#pragma once
+
+#include "label_cgroup.h"
+#include "series.h"
+
+struct cgroup_info;
+
+/* Makes the family. NULL with errno. */
+struct cgroup_info *cgroup_info_new(struct families *families);
+void cgroup_info_free(struct cgroup_info *info);
+
+/* After a poll: series for cgroups that came, none for those that went. */
+void cgroup_info_update(struct cgroup_info *info, struct groups *groups);

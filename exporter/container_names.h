@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * container_names: what a pod, a container or its runtime calls itself, from files that the kubelet
+ *and the runtimes leave on the node anyway. No API server, no runtime's socket.
+ *
+ *	/var/log/pods/NAMESPACE_POD_UID/		pod of a uid
+ *	/var/log/containers/POD_NAMESPACE_CONTAINER-ID.log	container of an id
+ *	STATE/io.containerd.runtime.v2.task/.../ID/config.json	containerd: the same by annotations
+ *	.../overlay-containers/ID/userdata/config.json		CRI-O: likewise
+ *	.../containers.json, .../ID/config.v2.json		podman, docker: the container's name
+ *
+ * All of it is untrusted text: what is no name by the rules of its kind is not taken, and only ids
+ * made of hex digits become parts of a path.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "cgroup_path.h"
+
+struct container_name {
+	char namespace[64], pod[254]; /* "" for what is no pod's */
+	char container[254];	      /* "" for a sandbox, a pod's own cgroup and a monitor */
+};
+
+struct container_names;
+
+/* `rootfs` (--path.rootfs, "/" for the node's own) is where the folders above are; borrowed. */
+struct container_names *container_names_new(const char *rootfs);
+void container_names_free(struct container_names *names);
+
+/* A poll begins: each folder is read once more, at most, when something is asked for. */
+void container_names_new_poll(struct container_names *names);
+
+/*
+ * Looks for the names of a container or a pod; fills what is known. True when nothing is missing.
+ * Links and state files may come seconds after the cgroup: ask again at the next poll.
+ */
+bool container_names_find(struct container_names *names, const struct cgroup_path *path,
+			  struct container_name *out);
+
+/* The folders that names are in, below `rootfs`, ended by NULL: what the sandbox must leave
+ * readable. */
+extern const char *const container_names_folders[];
+/* Whether all of these folders that exist could be searched by who we are now; what a child asks
+ * that has given up privileges. Returns 0 or -EACCES. */
+int container_names_try(const char *rootfs);
