@@ -388,7 +388,7 @@ static int run_once(struct exporter *x)
 	snapshot = snapshot_acquire(x->store);
 	if (!snapshot)
 		return -ENOMEM;
-	render_text(&out, snapshot);
+	(x->options.stats ? render_stats : render_text)(&out, snapshot);
 	if (out.failed) {
 		log_error("out of memory");
 		err = -ENOMEM;

@@ -44,6 +44,8 @@ void render_escaped(struct buffer *out, const char *text, size_t len, int is_lab
 
 /* Appends the whole exposition: HELP, TYPE and samples of each family that has any. */
 void render_text(struct buffer *out, const struct snapshot *snapshot);
+/* Appends the number of series and the ten families with the most of them, for --once --stats. */
+void render_stats(struct buffer *out, const struct snapshot *snapshot);
 
 /*
  * The `le` values of the classic buckets ("9.5367431640625e-07" ... "16"): HIST_CLASSIC of them.

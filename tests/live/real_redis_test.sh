@@ -28,7 +28,7 @@ if ! wait_until 20 redis_ready; then
 	not_ok "Redis starts" "$(tail -n 2 "$tap_tmp/redis.log")"
 	finish
 fi
-exporter_start
+exporter_start --collector.fsync
 scrape "$tap_tmp/before"
 # one client without pipelining: each write is a turn of the event loop, and each turn ends with a sync
 redis-benchmark -p "$redis_port" -c 1 -P 1 -n 3000 -t set -q >"$tap_tmp/benchmark.log" 2>&1

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdbool.h>
 
+#include "group_name.h"
 #include "options_flags.h"
 #include "options_parse.h"
 
@@ -35,6 +36,10 @@ static void defaults(void **state)
 	assert_string_equal(o.procfs, "/proc");
 	assert_null(o.cgroupfs);
 	assert_string_equal(o.sysfs, "/sys");
+	assert_string_equal(o.rootfs, "/");
+	assert_int_equal(o.nr_cgroup_include + o.nr_cgroup_exclude, 0);
+	assert_int_equal(o.labels_drop, 0);
+	assert_false(o.stats);
 	assert_int_equal(o.probe_interval_ns, SEC);
 	assert_int_equal(o.process_retention_ns, 300 * SEC);
 	assert_int_equal(o.cgroup_retention_ns, 3600 * SEC);
@@ -60,6 +65,12 @@ static void values(void **state)
 		{ "--path.procfs", "/host/proc", MEMBER(procfs), 0, true },
 		{ "--path.cgroupfs", "/host/cg", MEMBER(cgroupfs), 0, true },
 		{ "--path.sysfs", "-x=y", MEMBER(sysfs), 0, true },
+		{ "--path.rootfs", "/host", MEMBER(rootfs), 0, true },
+		{ "--labels.drop", "pod", MEMBER(labels_drop), 1 << GROUP_LABEL_POD, false },
+		{ "--labels.drop", "unit,namespace,unit", MEMBER(labels_drop),
+		  1 << GROUP_LABEL_UNIT | 1 << GROUP_LABEL_NAMESPACE, false },
+		{ "--process", "off", MEMBER(process_max_series), 0, false },
+		{ "--process", "on", MEMBER(process_max_series), 1000, false },
 		{ "--ebpf-probe-interval", "0", MEMBER(probe_interval_ns), 0, false },
 		{ "--ebpf-probe-interval", "10ms", MEMBER(probe_interval_ns), SEC / 100, false },
 		{ "--ebpf-probe-interval", "1h", MEMBER(probe_interval_ns), 3600 * SEC, false },
@@ -104,7 +115,8 @@ static void repeatables(void **state)
 {
 	const args_t args = { "--web.listen-address=:1", "--collector.dir", "/a",
 			      "--web.listen-address",	 "[::1]:2",	    "--collector.dir=/b",
-			      "--web.listen-address=h:3" };
+			      "--web.listen-address=h:3", "--cgroup.include=kube-*", "--cgroup.exclude",
+			      "/a/*", "--cgroup.include", "b" };
 	struct options o;
 
 	(void)state;
@@ -116,6 +128,11 @@ static void repeatables(void **state)
 	assert_int_equal(o.nr_collector_dirs, 2);
 	assert_string_equal(o.collector_dirs[0], "/a");
 	assert_string_equal(o.collector_dirs[1], "/b");
+	assert_int_equal(o.nr_cgroup_include, 2);
+	assert_string_equal(o.cgroup_include[0], "kube-*");
+	assert_string_equal(o.cgroup_include[1], "b");
+	assert_int_equal(o.nr_cgroup_exclude, 1);
+	assert_string_equal(o.cgroup_exclude[0], "/a/*");
 	options_free(&o);
 }
 
