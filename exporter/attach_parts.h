@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* attach_parts: what attach.c asks of attach_variant.c and attach_maps.c, in this order. All return 0
- * or -errno. */
+/* attach_parts: what attach.c asks of attach_variant.c and attach_maps.c, in this order. All return
+ * 0 or -errno. */
 #pragma once
 
 #include "attach.h"

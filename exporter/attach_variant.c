@@ -3,8 +3,8 @@
  * attach_variant: programs that hang on functions, where this kernel lets them, or else those that
  * stand in for them (bpf/metrics.bpf.h says how an object declares both).
  *
- * Only trying tells: functions cannot be traced on arm64 before 6.4, which refuses at attach and not
- * at load, nor where the kernel was built without it, or forbids it.
+ * Only trying tells: functions cannot be traced on arm64 before 6.4, which refuses at attach and
+ * not at load, nor where the kernel was built without it, or forbids it.
  */
 #include <errno.h>
 #include <stdio.h>
