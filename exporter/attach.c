@@ -202,7 +202,7 @@ static void load_one(struct collectors *collectors, struct collector *c,
 	if (!err)
 		err = variants_choose(c);
 	if (!err && c->state == COLLECTOR_OFF) {
-		log_info("collector %s is off: %s", c->name, c->reason);
+		log_debug("collector %s is off: %s", c->name, c->reason); /* --check tells */
 		return;
 	}
 	if (!err) {

@@ -5,6 +5,18 @@
 . "$(dirname "$0")/lib.sh"
 live_begin "$@"
 
+# ---- which programs: on functions, or at all system calls when asked for ----
+state() {
+	"$BPF_EXPORTER" --check "$@" 2>/dev/null | sed -n 's/^fsync: //p'
+}
+by_itself=$(state) asked=$(state --collector.fsync)
+case $by_itself in
+"up, 10 of 10"*) equal "on functions, asked for or not" "$asked" "$by_itself" ;;
+off:*sys_*) check "off by itself, and says why; asked for it hangs on all calls ($asked)" \
+	[ "$asked" = "up, 2 of 2 programs attached" ] ;;
+*) not_ok "on functions, or off by itself" "$by_itself" ;;
+esac
+
 helper fsync_work
 cgroup_new a
 a="cgroup=\"$cgroup_path\""
