@@ -182,6 +182,8 @@ static int read_kernel(struct collectors *collectors)
 		objects[i] = collectors->list[i].object;
 	err = kernel_btf_read(&collectors->kernel, KERNEL_BTF, objects, collectors->n);
 	free(objects);
+	if (err && err != -ENOENT)
+		log_warn("%s cannot be read: %s", KERNEL_BTF, strerror(-err));
 	return err == -ENOMEM ? err : 0;
 }
 
