@@ -46,8 +46,8 @@ struct poller {
 	int cpus;	  /* possible ones */
 	uint64_t changes; /* collectors->cgroup_changes at the last walk */
 	uint64_t walked_ns, swept_ns;
-	int wanted_fd;	     /* where programs ask for a sweep (bpf/netns.bpf.h), or -1 */
-	uint64_t wanted;     /* how often they had at the last one */
+	int wanted_fd;	 /* where programs ask for a sweep (bpf/netns.bpf.h), or -1 */
+	uint64_t wanted; /* how often they had at the last one */
 };
 
 /*
