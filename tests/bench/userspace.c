@@ -234,13 +234,15 @@ static void time_poll(const char *path, size_t n, double *grown, double *still, 
 	struct node_facts facts = { .shards = 1 };
 	struct collectors collectors;
 	struct poller poller;
+	struct node_groups node = { 0 };
 	struct stages s;
 	uint64_t took;
 
 	if (collectors_open(&collectors, &options) || collectors_load(&collectors, &facts) || collectors_settle(&collectors) != 1)
 		give_up("%s: cannot be loaded", path);
 	stages_open(&s);
-	if (poller_init(&poller, &collectors, s.fold, s.groups))
+	node.groups = s.groups;
+	if (poller_init(&poller, &collectors, s.fold, &node))
 		give_up("out of memory");
 	*grown = *still = 1e18;
 	for (int i = 0; i <= ROUNDS; i++) {

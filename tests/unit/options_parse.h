@@ -14,7 +14,7 @@
 
 #include "options.h"
 
-#define MAX_ARGS 10
+#define MAX_ARGS 16
 
 /* Arguments without argv[0]; ends with NULL. */
 typedef const char *args_t[MAX_ARGS + 1];

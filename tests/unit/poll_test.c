@@ -134,6 +134,7 @@ int __wrap_bpf_map_update_elem(int fd, const void *key, const void *value, __u64
 /* ---- what is polled ---- */
 
 struct fixture {
+	struct node_groups node;
 	struct world *w;
 	struct families *families;
 	struct fold *fold;
@@ -197,7 +198,8 @@ static void setup_poller(struct fixture *f)
 	f->collector.state = COLLECTOR_UP;
 	f->collector.lost = f->lost;
 	f->collectors = (struct collectors){ .list = &f->collector, .n = 1 };
-	assert_int_equal(poller_init(&f->poller, &f->collectors, f->fold, f->w->groups), 0);
+	f->node.groups = f->w->groups;
+	assert_int_equal(poller_init(&f->poller, &f->collectors, f->fold, &f->node), 0);
 }
 
 static void free_poller(struct fixture *f)
