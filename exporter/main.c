@@ -5,6 +5,7 @@
  * Two threads: this one polls, libmicrohttpd's answer. What they share is the snapshot store.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #ifdef __GLIBC__
 #include <malloc.h>
@@ -474,11 +475,28 @@ static void tame_malloc(void)
 #endif
 }
 
+/*
+ * A standard descriptor that is closed would be the number of the next file that is opened, and what
+ * is printed would go there. Open for reading alone, it refuses what is written, as a closed one does.
+ */
+static void occupy_standard_descriptors(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDONLY);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	struct exporter x = { 0 };
-	int err = options_parse(&x.options, argc, argv);
+	int err;
 
+	occupy_standard_descriptors();
+	err = options_parse(&x.options, argc, argv);
 	if (err) {
 		options_free(&x.options);
 		return 2;

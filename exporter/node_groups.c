@@ -42,7 +42,7 @@ int node_groups_open(struct node_groups *node, const struct options *options,
 	if (!node->names || !node->groups || !node->info)
 		return -ENOMEM;
 	node->events = cgroup_events_open(ring, options->procfs, mounts, node->groups);
-	if (!node->events && ring >= 0)
+	if (!node->events && ring >= 0 && errno != ENOENT) /* of no procfs it was said already */
 		log_warn("cannot follow the ring buffer of new cgroups: %s; those that come and go "
 			 "between two polls have no name",
 			 strerror(errno));

@@ -40,7 +40,7 @@ usage "the second of two addresses" "--web.listen-address=x: no port; expected .
 usage "a bad address beside an action" "--web.listen-address=x: no port; expected .*" \
 	--list --web.listen-address=x
 
-names='there are block, .*tcp"$'
+names='there are accept, .*writeback"$'
 for switch in --collector.nosuch --no-collector.nosuch; do
 	one_line "$switch: the list of collectors is printed" 1 "$switch: there is no such collector; $names" \
 		"$BPF_EXPORTER" --list "$switch"
