@@ -17,9 +17,9 @@
 #define SWEEP_NS    (10 * 1000000000ULL) /* how often helpers' iterators look again (owner.bpf.c) */
 #define WALK_NS                                                                                    \
 	(5 * 1000000000ULL) /* how often the cgroup tree is walked when nobody tells of changes */
-#define SAY_NS	      (60 * 1000000000ULL) /* how often the same failure is logged */
-#define MAX_RETRIES   1000 /* of a call that was interrupted or is to be made again */
-#define ENOTSUPP_BPF  524  /* the kernel's own ENOTSUPP, which has no name outside */
+#define SAY_NS	     (60 * 1000000000ULL) /* how often the same failure is logged */
+#define MAX_RETRIES  1000 /* of a call that was interrupted or is to be made again */
+#define ENOTSUPP_BPF 524  /* the kernel's own ENOTSUPP, which has no name outside */
 
 static int runs(const struct collector *c)
 {

@@ -94,9 +94,9 @@ void process_seen(struct processes *processes, struct process *process)
 }
 
 /*
- * -1 when procfs cannot be read, or does not show all processes: nobody is to be declared dead then.
- * Without its own entry a mount is no procfs; one without process 1 that had it before was mounted
- * again with hidepid.
+ * -1 when procfs cannot be read, or does not show all processes: nobody is to be declared dead
+ * then. Without its own entry a mount is no procfs; one without process 1 that had it before was
+ * mounted again with hidepid.
  */
 static int open_procfs(struct processes *processes)
 {
