@@ -46,12 +46,12 @@ told() { # that collectors' polls failed
 all_up() {
 	! told
 }
-# The commands of bpf(2) that polls are made of.
+# The commands of bpf(2) that tables are read by.
 commands() {
 	strace_begin "$tap_tmp/calls" -e trace=bpf
 	scrapes_more 4
 	strace_end
-	grep -o 'bpf(BPF_[A-Z_]*' "$tap_tmp/calls" | sort -u | tr '\n' ' '
+	grep -oE 'BPF_MAP_(LOOKUP_BATCH|GET_NEXT_KEY)' "$tap_tmp/calls" | sort -u | tr '\n' ' '
 }
 
 # fault NAME told|silent SPEC: work goes on, before, during and after. When `told`, some collector
@@ -115,7 +115,9 @@ before=$(commands)
 fault "bpf EINTR" silent bpf:error=EINTR:when=3+7
 fault "bpf ENOMEM" told bpf:error=ENOMEM:when=2+3
 fault "bpf EAGAIN" told bpf:error=EAGAIN:when=2+3
+fault "bpf EAGAIN now and then" told bpf:error=EAGAIN:when=2+23
 fault "bpf EFAULT" told bpf:error=EFAULT:when=2+3
+fault "bpf EFAULT now and then" told bpf:error=EFAULT:when=2+23
 fault "bpf EINVAL" told bpf:error=EINVAL:when=2+3
 fault "bpf ENOMEM always" told bpf:error=ENOMEM
 fault "read EINTR" silent read,readv,pread64:error=EINTR:when=2+3
