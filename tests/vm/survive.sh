@@ -44,7 +44,7 @@ has_process() {
 healthy() {
 	curl -s --max-time 20 "http://127.0.0.1:$port/health" | grep -q '^{"status":"ok"'
 }
-first_poll() { # after NAME: the last one's time is that of the wall clock
+polls_tell_the_time() { # that of the wall clock, as it is now
 	local at
 	at=$(sed -n 's/^bpf_exporter_last_poll_timestamp_seconds{collector="process"} //p' "$tap_tmp/latest")
 	at=$(($(date +%s) - ${at%.*}))
@@ -72,7 +72,7 @@ for step in "+5 hours" "-10 hours" "+5 hours"; do
 	work 0 1
 	check "clock stepped by $step: polls go on" wait_until 30 polled_past $((before + 5))
 	all_counted "clock stepped by $step"
-	check "clock stepped by $step: polls have the time that it is now" wait_until 30 first_poll
+	check "clock stepped by $step: polls have the time that it is now" wait_until 30 polls_tell_the_time
 	check "clock stepped by $step: it is healthy" healthy
 	check "clock stepped by $step: a process dead for less than its retention (5m) keeps its series" has_process "$dead"
 	check "clock stepped by $step: so does a removed group (1h)" grep -q "^ebpf_cgroup_execs_total{$in_gone} 1$" "$tap_tmp/latest"
