@@ -48,7 +48,7 @@ exports_process() {
 }
 
 exporter_start --ebpf-probe-interval=200ms --process.max-series=1000000 --process.retention=1s --cgroup.retention=1s
-WATCH_INTERVAL=0.1 watch_begin
+WATCH_INTERVAL=0.1 WATCH_RETENTION=1 watch_begin
 spawn_in old sleep 1000
 sleeper=$spawned
 work work 3

@@ -129,7 +129,8 @@ def replace(path, text):
 
 def main(port, folder, roots):
     interval = float(os.environ.get("WATCH_INTERVAL", "0.2"))
-    watch, phases, good, gap, last_good = Watch(roots), {}, 0, 0.0, time.monotonic()
+    retention = float(os.environ.get("WATCH_RETENTION", "300"))  # as --process.retention
+    watch, phases, good, gap, last_good = Watch(roots, retention), {}, 0, 0.0, time.monotonic()
     ending = []
     signal.signal(signal.SIGTERM, lambda *_: ending.append(1))
     while not ending:

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Process 1 of the VM: sets up what a machine has, runs the tests, powers off. tests/vm/boot.sh starts
-# it with: PORT (for the output), OPTIONS (open, lockdown, v1; joined by -), TEST or NAME=VALUE...
+# it with: PORT (for the output), OPTIONS (open, lockdown, v1, cpus256; joined by -), TEST or NAME=VALUE...
 port=$1 options=$2
 shift 2
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C
@@ -36,7 +36,7 @@ sysctl -q kernel.unprivileged_bpf_disabled=2
 
 echo "# kernel $(uname -r) $(uname -m), $(cat /sys/kernel/security/lockdown 2>/dev/null), $options"
 cd /tree || exit 1
-export BPF_EXPORTER=/tree/build/bpf_exporter LIVE_HELPERS=/tree/build/helpers
+export BPF_EXPORTER=/tree/build/bpf_exporter LIVE_HELPERS=/tree/build/helpers VM_OPTIONS=$options
 status=0
 for test in "$@"; do
 	case $test in *=*) export "${test?}" && continue ;; esac

@@ -3,7 +3,7 @@
 #
 #   tests/vm/run.sh                            the whole matrix
 #   KERNEL=6.1 TEST=tcp tests/vm/run.sh        one kernel, one collector's tests (make check-vm)
-#   KERNEL=arm64-6.12, KERNEL=6.1-lockdown     other cells: [ARCH-]SERIES[-lockdown][-v1]
+#   KERNEL=arm64-6.12, KERNEL=6.1-lockdown     other cells: [ARCH-]SERIES[-lockdown][-v1][-cpus256]
 #
 # Each cell leaves build/vm/CELL/console.log (the kernel's) and output.log (the tests'). A collector
 # passes when its truth test does, or when it is absent for a reason that table.py knows to be right.
@@ -49,13 +49,18 @@ make_tree() {
 		[ -e "$helper" ] || continue
 		$cc -O1 -pthread -o "$tree/build/helpers/$(basename "$helper" .c)" "$helper" || return
 	done
+	clang -target bpf -mcpu=v2 -g -O2 -Ivmlinux -Ibpf -c tests/live/objects/percpu.bpf.c \
+		-o "$tree/build/helpers/percpu.bpf.o" || return
 	cp -r tests "$tree/tests"
 	/sbin/mke2fs -q -t ext4 -O ^has_journal -d "$tree" "$tree.img" 48M
 }
 
 tests_of() {
 	local test
-	if [ -n "${TEST-}" ]; then
+	if [ "${TEST-}" = survive ]; then
+		echo vm/check.sh vm/survive.sh
+		return
+	elif [ -n "${TEST-}" ]; then
 		echo "VM_TRUTH=$TEST vm/check.sh vm/truth.sh"
 		for test in tests/live/"$TEST"*_test.sh; do
 			[ ! -e "$test" ] || echo "${test#tests/}"
@@ -64,6 +69,7 @@ tests_of() {
 	fi
 	echo vm/check.sh vm/truth.sh
 	case $1 in
+	*-cpus256*) echo vm/survive.sh ;;
 	*-lockdown* | *-v1* | arm64-*) ;;
 	*-5.10 | *-newest) printf 'live/%s_test.sh\n' $live_tests $long_tests ;;
 	*) printf 'live/%s_test.sh\n' $live_tests ;;
@@ -93,6 +99,7 @@ tap_mktemp
 ready=()
 for cell in $cells; do
 	series=${cell%-lockdown*}
+	series=${series%-cpus256}
 	series=${series%-v1}
 	if [ "${cell%%-*}" = arm64 ]; then
 		command -v qemu-system-aarch64 >/dev/null || { skip "$cell" "qemu-system-aarch64 is not installed"; continue; }
