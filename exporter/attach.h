@@ -45,7 +45,7 @@ struct collector {
 	struct program *programs;
 	size_t nr_programs;
 	uint8_t iterators_percent; /* of a core, that they may take; 0: all they need */
-	void *bss; /* the programs' global variables, mapped; NULL without any */
+	void *bss;		   /* the programs' global variables, mapped; NULL without any */
 	size_t bss_size;
 	const uint64_t *
 		*lost; /* per table: updates without a row of their own, in the program's memory */
