@@ -91,6 +91,8 @@ int listen_poll___shared_listeners(struct bpf_iter__bpf_sk_storage_map *ctx)
 	return 0;
 }
 
+ITERATORS_PERCENT(1); /* for the next one */
+
 __u32 listen_round = 1;
 
 /* Sees the same, but for listeners of the kernel's own (NFS), and looks at every file to find it. */

@@ -179,10 +179,11 @@ static void leave_series(struct fold_table *t, struct row *row)
 	size_t n = t->table->nr_cells;
 
 	for (size_t i = 0; i < (t->has_process ? 2 : 1) * n; i++) {
-		const struct cell *cell = &t->table->cells[i % n];
+		const struct cell *cell = &t->table->cells[i < n ? i : i - n];
 		size_t m = cell->metric - t->table->metrics;
 		struct family *family = i < n ? t->families[m] : t->process_families[m];
-		struct series *series = row_series(t, row)[i]; /* those of the process level follow */
+		struct series *series =
+			row_series(t, row)[i]; /* those of the process level follow */
 
 		if (!series)
 			continue;

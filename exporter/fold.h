@@ -60,7 +60,8 @@ int fold_batch(struct fold_table *table, size_t n, const void *keys, const uint6
 void fold_dead_rows(struct fold_table *table,
 		    bool (*reap)(struct fold_table *table, const void *key, void *arg), void *arg);
 
-/* After a whole read of a refilled table: forgets the rows that were not in it, with their gauges. */
+/* After a whole read of a refilled table: forgets the rows that were not in it, with their gauges.
+ */
 void fold_rows_not_met(struct fold_table *table);
 
 /* After all tables of a poll: groups that came get their zeros, what is past its retention goes. */

@@ -28,7 +28,7 @@ static int runs(const struct collector *c)
 
 /* ---- set up ---- */
 
-static int add_tables(struct poller *poller, struct collector *c)
+static void add_tables(struct poller *poller, struct collector *c)
 {
 	for (size_t i = 0; i < c->schema.nr_tables; i++) {
 		const struct table *table = &c->schema.tables[i];
@@ -39,7 +39,7 @@ static int add_tables(struct poller *poller, struct collector *c)
 			c->state = COLLECTOR_DOWN;
 			c->error = "duplicate_family";
 			log_error("collector %s is off: %s", c->name, c->reason);
-			return 0;
+			return;
 		}
 		t->collector = c;
 		t->table = table;
@@ -47,7 +47,19 @@ static int add_tables(struct poller *poller, struct collector *c)
 		t->lost = c->lost[i];
 		poller->nr_tables++;
 	}
-	return 0;
+}
+
+static void add_collectors(struct poller *poller, bool helpers)
+{
+	for (size_t i = 0; i < poller->collectors->n; i++) {
+		struct collector *c = &poller->collectors->list[i];
+
+		if (!runs(c) || collector_is_helper(c) != helpers)
+			continue;
+		add_tables(poller, c);
+		if (runs(c))
+			poller->polled[poller->nr_polled++].collector = c;
+	}
 }
 
 static int out_of_memory(void)
@@ -79,15 +91,8 @@ int poller_init(struct poller *poller, struct collectors *collectors, struct fol
 	poller->polled = calloc(collectors->n + 1, sizeof(*poller->polled));
 	if (!poller->tables || !poller->polled)
 		return out_of_memory();
-	for (size_t i = 0; i < 2 * collectors->n; i++) {
-		struct collector *c = &collectors->list[i % collectors->n];
-
-		if (!runs(c) || collector_is_helper(c) != (i < collectors->n))
-			continue;
-		add_tables(poller, c);
-		if (runs(c))
-			poller->polled[poller->nr_polled++].collector = c;
-	}
+	add_collectors(poller, true);
+	add_collectors(poller, false);
 	for (size_t i = 0; i < poller->nr_tables; i++) {
 		const struct table *table = poller->tables[i].table;
 
@@ -314,18 +319,20 @@ static int read_table(struct poller *poller, struct polled_table *t)
 static int empty_table(struct poller *poller, const struct polled_table *t)
 {
 	int err = reserve(poller, t, 2);
-	char *key = poller->keys, *next = key + t->table->key_size;
+	char *key, *next;
 	bool more;
 
 	if (err)
 		return err;
-	more = !bpf_map_get_next_key(t->fd, NULL, key);
-	while (more) {
+	key = poller->keys;
+	next = key + t->table->key_size;
+	for (more = !bpf_map_get_next_key(t->fd, NULL, key); more;) {
 		more = !bpf_map_get_next_key(t->fd, key, next);
-		bpf_map_delete_elem(t->fd, key);
+		if (bpf_map_delete_elem(t->fd, key))
+			return -errno;
 		memcpy(key, next, t->table->key_size);
 	}
-	return errno == ENOENT ? maps_reserve_row(t->table) : -errno;
+	return maps_reserve_row(t->table);
 }
 
 /* ---- one poll ---- */
@@ -461,8 +468,8 @@ void poller_run(struct poller *poller, uint64_t now_ns)
 	for (size_t i = 0, t = 0; i < poller->nr_polled; i++) {
 		struct polled_collector *p = &poller->polled[i];
 		uint64_t start_ns = monotonic_ns();
-		bool iterates = collector_is_helper(p->collector) ? sweep
-								  : may_iterate(p, start_ns);
+		bool iterates =
+			collector_is_helper(p->collector) ? sweep : may_iterate(p, start_ns);
 		int err = 0;
 
 		if (iterates) {
