@@ -225,10 +225,13 @@ struct sk_buff___before_6_9 {
 #define skb_sk_is_shared() \
 	bpf_core_field_exists(((struct sk_buff___before_6_9 *)0)->ip_defrag_offset)
 
-/* net.net_cookie: never given twice. Before 5.12 (3d368ab87cf6) it was made only when asked for. */
+/*
+ * net.net_cookie is never given twice. Before 5.12 (3d368ab87cf6) it was made only when asked for; the
+ * inode number, for those, may go to the next namespace when this one ends.
+ */
 static __always_inline __u64 netns_id(struct net *net)
 {
-	return bpf_core_field_exists(net->net_cookie) ? net->net_cookie : (__u64)net;
+	return bpf_core_field_exists(net->net_cookie) ? net->net_cookie : net->ns.inum;
 }
 
 /*

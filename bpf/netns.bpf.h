@@ -53,11 +53,9 @@ static __always_inline void want_sweep(void)
 		ADD(*wanted, 1);
 }
 
-/* Cookies are counted up and so take one place each; addresses need to be mixed. */
+/* The numbers are counted up, and so take one place each. */
 static __always_inline __u32 netns_place(__u64 id, __u32 probe)
 {
-	if (id >> 32)
-		id = id * 0x9e3779b97f4a7c15ULL >> 40;
 	return (id + probe) % NETNS_PLACES;
 }
 

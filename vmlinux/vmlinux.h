@@ -152,8 +152,12 @@ struct kernel_siginfo {
 struct linux_binprm;
 
 /* sockets */
+struct ns_common {
+	unsigned int inum;
+};
 struct net {
 	__u64 net_cookie;
+	struct ns_common ns;
 };
 typedef struct {
 	struct net *net;

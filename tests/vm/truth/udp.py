@@ -5,7 +5,7 @@ import socket
 import subprocess
 import time
 
-from common import Scrape, checks, child, folder, label, netns, read, say, snmp, wait_until
+from common import Scrape, checks, child, folder, label, netns, read, say, wait_until
 
 name = "ebpf_cgroup_udp_receive_drops_total"
 
@@ -23,23 +23,31 @@ def receive():
     time.sleep(1000)
 
 
-def send(n, ns="a", host="10.9.0.2", port=7200):
+def send(n, ns="a", host="10.9.0.2", port=7200, size=64):
     def work():
         netns(ns)
         s = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
         for _ in range(n):
-            s.sendto(bytes(64), (host, port))
+            s.sendto(bytes(size), (host, port))
     os.waitpid(child(work), 0)
 
 
 def read_late():
-    """A socket with room, for which there is no memory then."""
+    """A socket with much room, for which there is no memory then."""
     signal.alarm(120)
     netns("b")
     s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    s.bind(("10.9.0.2", 7201))
+    s.setsockopt(socket.SOL_SOCKET, 33, 64 << 20)  # SO_RCVBUFFORCE
+    s.bind(("127.0.0.1", 7201))
     open(f"{folder}/udp_big", "w").close()
     time.sleep(1000)
+
+
+def errors(ns):
+    """Of UDP alone: UDP-Lite has counters of the same names."""
+    text = subprocess.check_output(["ip", "netns", "exec", ns, "cat", "/proc/net/snmp"], text=True)
+    names, numbers = [l.split()[1:] for l in text.splitlines() if l.startswith("Udp:")]
+    return dict(zip(names, map(int, numbers)))
 
 
 def errors6():
@@ -51,10 +59,10 @@ def events():
     pid = child(receive, "udp")
     wait_until(lambda: os.path.exists(f"{folder}/udp_up"))
     send(50)
-    first = snmp("b")["RcvbufErrors"]
+    first = errors("b")["RcvbufErrors"]
     begin = Scrape()  # and looks whose the socket is
     send(300)
-    lost = snmp("b")["RcvbufErrors"] - first
+    lost = errors("b")["RcvbufErrors"] - first
     six = errors6()["Udp6RcvbufErrors"]
     send(100, "b", "::1")
     six = errors6()["Udp6RcvbufErrors"] - six
@@ -65,9 +73,9 @@ def events():
     wait_until(lambda: os.path.exists(f"{folder}/udp_big"))
     with open("/proc/sys/net/ipv4/udp_mem", "w") as f:
         f.write("0 0 0")
-    before = snmp("b")
-    send(200, "a", "10.9.0.2", 7201)
-    now = snmp("b")
+    before = errors("b")
+    send(700, "b", "127.0.0.1", 7201, 8000)  # each CPU may take a MB before the limit is looked at (6.0)
+    now = errors("b")
     with open("/proc/sys/net/ipv4/udp_mem", "w") as f:
         f.write(limits)
     key = "MemErrors" if "MemErrors" in now else "InErrors"
@@ -93,7 +101,11 @@ def events():
             with_socket = lost + six * ("sk_buff" in end.variant("udp_receive_drop"))
             say("equal", "udp: of the receiving process",
                 grew(label("udp"), 'comm="python3"', name="ebpf_udp_receive_drops_total"), with_socket)
-            say("equal", "udp: of its group", grew(label("udp")), with_socket)
+            of_group = grew(label("udp"))
+            if with_socket > lost:
+                say("equal", "udp: of its group", of_group, with_socket)
+            else:  # IPv6's are the namespace's, and who lived there before may still have it
+                say("between", "udp: of its group", of_group, f"{lost} <= {of_group} <= {lost + six}")
         else:
             say("skip", "udp: of the receiving process", "before 5.11 programs cannot look at the sockets that are open")
         say("between", "udp: want of memory: there was some", memory, f"{memory} > 100")
