@@ -20,7 +20,7 @@ struct listing {
 	const struct collector *collector;
 };
 
-/* The labels of a family as its series have them; a group's are one of `cgroup` and `unit`. */
+/* The labels of a family as its series have them; a group's are those of group_name.h. */
 static void print_labels(FILE *out, const struct table *table, const struct metric *metric,
 			 enum level level)
 {
@@ -36,7 +36,7 @@ static void print_labels(FILE *out, const struct table *table, const struct metr
 		}
 	}
 	if (table->cgroup_at >= 0) {
-		fprintf(out, "%scgroup,unit", comma);
+		fprintf(out, "%scgroup,unit,namespace,pod,container", comma);
 		comma = ",";
 	}
 	for (size_t i = 0; i < table->nr_labels; i++) {

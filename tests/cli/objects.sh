@@ -161,14 +161,14 @@ if [ "$(id -u)" = 0 ]; then
 		TABLE(HASH, node_load, enum way, struct load, 8);
 	C
 	listed "a split counter has a line per value" \
-		"counter ebpf_cgroup_load_runs_total{cgroup,unit,kind}  [off, hot rate, at most 24 series]  Runs." <<-C
+		"counter ebpf_cgroup_load_runs_total{cgroup,unit,namespace,pod,container,kind}  [off, hot rate, at most 24 series]  Runs." <<-C
 		$hot
 		struct kind { counter_t a, b, c; };
 		struct load { COUNTER_BY(kind, runs, "Runs."); };
 		TABLE(HASH, cgroup_load, cgroup_id_t, struct load, 8);
 	C
 	listed "processes are bounded by --process.max-series" \
-		"counter ebpf_load_runs_total{pid,comm,cgroup,unit}  [off, hot rate, at most 3 series]  Runs." \
+		"counter ebpf_load_runs_total{pid,comm,cgroup,unit,namespace,pod,container}  [off, hot rate, at most 3 series]  Runs." \
 		--process.max-series=3 <<-C
 		$hot
 		struct load { COUNTER(runs, "Runs."); };
