@@ -404,8 +404,10 @@ static int run_once(struct exporter *x)
 static int run_list(struct exporter *x)
 {
 	struct families *own = x->options.nr_files ? NULL : x->families;
-	int err = list_duplicates(&x->collectors);
+	struct cgroup_info *info = cgroup_info_new(x->families); /* a family that no table declares */
+	int err = info ? list_duplicates(&x->collectors) : -ENOMEM;
 
+	cgroup_info_free(info);
 	if (err)
 		return err;
 	if (x->options.action == ACTION_LIST_MARKDOWN)

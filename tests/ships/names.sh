@@ -15,7 +15,7 @@ known=$tap_tmp/families
 # process_* only the names that client libraries share are metrics.
 names() {
 	local own='(ebpf|bpf_exporter)_[a-z][a-z0-9_]*' client='process_[a-z]+_[a-z_]*(seconds|bytes|fds|total)'
-	grep -HnoE "\\b($own|$client)\\b" "$@" | grep -vE ':ebpf_exporter(_[a-z_]*)?$'
+	grep -HnoP "(?<![:\\w])($own|$client)\\b" "$@" | grep -vE ':ebpf_exporter(_[a-z_]*)?$'
 }
 
 # Lines of --list are `kind name{labels}  help`, between headings.
