@@ -6,7 +6,7 @@ live_begin "$@"
 
 helper process_work
 exporter_start
-cgroup_new pod0/kubepods/podaaaa/c # seen by the exporter before it sends a signal
+cgroup_new pod0/kubepods/pod0c8b3a0e-1111-4222-8333-444444444444/c # seen by the exporter before it sends a signal
 cgroup_new service
 cgroup_new work
 in_work="cgroup=\"$cgroup_path\""
@@ -45,7 +45,7 @@ equal "SEGV of a fault comes from the kernel" \
 	"$(of_work ebpf_cgroup_fatal_signals_total 'signal="SEGV"' 'sender="kernel"')" 1
 equal "and ends the process by a signal" "$(of_work ebpf_cgroup_exits_total 'result="signal"')" 12
 
-for sender in service pod0/kubepods/podaaaa/c; do
+for sender in service pod0/kubepods/pod0c8b3a0e-1111-4222-8333-444444444444/c; do
 	victim wait
 	in_cgroup $sender kill -TERM "$spawned"
 	wait "$spawned" 2>/dev/null

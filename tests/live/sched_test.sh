@@ -7,7 +7,7 @@ live_begin "$@"
 
 helper sched_work
 here=$(dirname "$0")
-pod=kubepods/pod0c8b3a0e-1111/worker
+pod=kubepods/pod0c8b3a0e-1111-4222-8333-444444444444/worker
 
 # order FD_IN FD_OUT ORDER: gives an order to a sched_work; sets $answer.
 order() {
@@ -64,7 +64,9 @@ switched() {
 wait_until 10 switched "$old" 2
 kill -STOP "$old"
 wait_until 10 stopped
-exporter_start --process.max-series=1000000 # else the smallest of a busy machine are not shown
+# the kubelet's folder that names the pod
+mkdir -p "$tap_tmp/node/var/log/pods/test_neighbour_0c8b3a0e-1111-4222-8333-444444444444"
+exporter_start --path.rootfs="$tap_tmp/node" --process.max-series=1000000 # else the smallest of a busy machine are not shown
 quiet_scrape "$tap_tmp/scrape" "$old"
 read -r _ old_wait _ old_vol old_inv <<<"$oracle"
 check "the old process did something before the exporter came ($old_wait s waited)" [ "$old_wait" != 0 ]
@@ -155,8 +157,8 @@ for by in self pod system; do
 	check "group a was preempted by=$by" [ "$(growth ebpf_cgroup_preemptions_total "$in_a" "by=\"$by\"")" -gt 0 ]
 done
 check "the pod was preempted by the system" \
-	[ "$(growth ebpf_cgroup_preemptions_total "cgroup=\"$cgroup_path\"" 'by="system"')" -gt 0 ]
-equal "and by no other pod" "$(growth ebpf_cgroup_preemptions_total "cgroup=\"$cgroup_path\"" 'by="pod"')" 0
+	[ "$(growth ebpf_cgroup_preemptions_total 'pod="neighbour"' 'by="system"')" -gt 0 ]
+equal "and by no other pod" "$(growth ebpf_cgroup_preemptions_total 'pod="neighbour"' 'by="pod"')" 0
 
 # ---- threads that end before their process, which ends too ----
 # wait4() knows a thread's switches up to its exit, and lacks the one switch that it leaves with.
