@@ -157,8 +157,8 @@ static void map_bss(struct collector *c)
 }
 
 /*
- * CONFIG_HZ: the coarse clocks step once a jiffy. sysconf(_SC_CLK_TCK) is not it (that is 100 everywhere),
- * and the kernel's configuration is not in a container.
+ * CONFIG_HZ: the coarse clocks step once a jiffy. sysconf(_SC_CLK_TCK) is not it (that is 100
+ * everywhere), and the kernel's configuration is not in a container.
  */
 static uint32_t jiffies_in_a_second(void)
 {
