@@ -163,14 +163,16 @@ def slow_disk():
 
 
 def throttled_disk():
-    """One that takes a megabyte in a second, and gives back what is more."""
+    """
+    One that takes a megabyte in a second, and gives back what is more. In each tick of 20 ms it takes 20971
+    bytes: a larger request would be given back for ever.
+    """
     name = new_disk("throttled", mbps=1)
     setting(name, "scheduler", "mq-deadline")
     major, minor = read(f"/sys/block/{name}/dev").strip().split(":")
     trace = Trace("requeues", "block/block_rq_requeue")
     before = disk_stat(name)
-    for _ in range(2):
-        dd("if=/dev/zero", f"of=/dev/{name}", "bs=64k", "count=12", "oflag=direct")
+    dd("if=/dev/zero", f"of=/dev/{name}", "bs=16k", "count=24", "oflag=direct")
     seen = trace.lines(f" {major},{minor} ")
     trace.close()
     writes = disk_stat(name)["writes"] - before["writes"]
@@ -200,7 +202,7 @@ def bad_disk():
 
 
 def disk_without_statistics():
-    name = new_disk("unknown")
+    name = new_disk("uncounted")
     setting(name, "iostats", "0")
     before = disk_stat(name)
     dd("if=/dev/zero", f"of=/dev/{name}", "bs=4k", "count=21", "oflag=direct")

@@ -2,7 +2,7 @@
 import os
 import subprocess
 
-from block import dd, new_disk
+from block import dd, new_disk, setting
 from common import Trace, checks, child, label, read, say, wait_until
 
 
@@ -23,6 +23,7 @@ def sysctl(name, text):
 def throttled():
     """Little memory may be dirty, and the disk takes 8 MB in a second."""
     name = new_disk("slowpoke", mbps=8)
+    setting(name, "max_sectors_kb", "64")  # it never takes a request of more than a tick's 167 kB
     trace = Trace("dirty", "writeback/balance_dirty_pages")
     before = read("/proc/sys/vm/dirty_bytes"), read("/proc/sys/vm/dirty_background_bytes"), \
         read("/proc/sys/vm/dirty_ratio"), read("/proc/sys/vm/dirty_background_ratio")
