@@ -74,7 +74,8 @@ def quiet():
 
 
 def events():
-    before, scrape_before = snmp(None), Scrape()
+    wait_until(quiet, 60)
+    before, scrape_before = [snmp(ns) for ns in ("a", "b", None)], Scrape()
     server = child(serve)
     wait_until(lambda: os.path.exists(f"{folder}/listens"))
     for end, loss in ("a", 10), ("b", 25):
@@ -85,8 +86,8 @@ def events():
     await_child(child(reset, "tcp"), server)
     await_child(server)
     wait_until(quiet, 60)
-    a, b, here = snmp("a"), snmp("b"), snmp(None)
-    here = {k: here[k] - before[k] for k in here}
+    # the truths of other collectors used the namespaces before
+    a, b, here = ({k: n - was[k] for k, n in snmp(ns).items()} for ns, was in zip(("a", "b", None), before))
 
     def total(name):
         return a[name] + b[name] + here[name]
