@@ -92,6 +92,8 @@ class Watch:
             return not self.runs(pid, label(series, "comm"))
         if cgroup and cgroup[0] == "/":
             return not any(there("." + cgroup, tree) for tree in self.trees)
+        if label(series, "pod") or label(series, "container"):
+            return True  # of another test: no path says whether it is gone
         return bool(unit) and not any(unit in folders for root in self.roots for _, folders, _ in os.walk(root))
 
     @staticmethod
