@@ -276,7 +276,9 @@ struct inode {
 struct address_space {
 	struct inode *host;
 };
-struct bdi_writeback;
+struct bdi_writeback {
+	unsigned long state; /* a mere declaration would be no match for the kernel's structure */
+};
 
 /* interrupts */
 struct irqaction {

@@ -49,6 +49,17 @@ class Object:
                 access = strings[access : strings.index(b"\0", access)].decode()
                 yield from self.need(number, access, kind)
 
+    def bare_declarations(self):
+        """Prototypes of bpf_core_type_exists() with `struct x;` in them: libbpf holds that to be unlike the
+        kernel's structure, so the question is answered by no everywhere."""
+        for t in self.btf.types:
+            if t.kind != "typedef" or not t.name.startswith("btf_trace_"):
+                continue
+            for m in self.btf.types[self.btf.skip(t.ref, "ptr")].members:
+                behind = self.btf.types[self.btf.skip(m[1], "ptr")]
+                if behind.kind == "fwd":
+                    yield f"{t.name}: struct {behind.name} is only declared; give it a member in vmlinux.h"
+
     def need(self, number, access, kind):
         """(what, struct/enum/type name, path of member names, question, kind of the member, flavour)."""
         t = self.btf.types[number]
@@ -186,6 +197,10 @@ def check(folder, paths):
     shapes = known_shapes()
     objects = [Object(p) for p in sorted(glob.glob(f"{folder}/*.bpf.o"))]
     failed = 0
+    for thing in objects:
+        for why in thing.bare_declarations():
+            print(f"not ok - {thing.name}: {why}")
+            failed += 1
     for path in paths:
         try:
             kernel = Kernel(path)

@@ -106,7 +106,7 @@ def clock_offset():
         two = adjtimex()
         if one == two:
             break
-    say("equal", "health: the clock's offset, which is negative", decimal.Decimal(shown[0]) if shown else "none", one)
+    say("equal", "health: the clock's offset, which is negative", f"{decimal.Decimal(shown[0]):.9f}" if shown else "none", f"{one:.9f}")
     say("between", "health: it is", one, f"{one} < 0")
     adjtimex(0x0011, 0, 0)
 
