@@ -38,7 +38,7 @@ def listen_and_accept():
 
 
 def events():
-    await_child(child(listen_and_accept, "process"))
+    await_child(child(listen_and_accept, "neighbour"))
     least, most = map(int, open(f"{folder}/accept_times").read().split())
 
     def check(now):
@@ -47,7 +47,7 @@ def events():
             say("skip", "accept: the wait", "this kernel does not let programs attach to inet_csk_accept (see --check)")
             return
         say("equal", "accept: one wait for each accept, of who accepts", now.value(wait + "_count", label("accept")), CLIENTS)
-        say("equal", "accept: none of who listens", now.value(wait + "_count", label("process")), 0)
+        say("equal", "accept: none of who listens", now.value(wait + "_count", label("neighbour")), 0)
         total = [n for name, labels, n in now.rows if name == wait + "_sum" and f",{label('accept')}," in labels]
         ns = round(float(total[0]) * 1e9) if total else 0
         say("between", "accept: as long as it was (ns)", ns, f"{least} <= {ns} <= {most}")
