@@ -12,7 +12,8 @@ cp "$(type -P true)" "$tap_tmp/true"
 objects=$tap_tmp/objects # whose files and folders are to be root's alone
 mkdir -m 755 "$objects"
 cp "$LIVE_HELPERS/percpu.bpf.o" "$objects/"
-exporter_start --ebpf-probe-interval=200ms --process.max-series=1000000 --collector.dir="$objects"
+exporter_start --ebpf-probe-interval=200ms --process.max-series=1000000 --collector.dir="$objects" \
+	--no-collector.block --no-collector.oom --no-collector.tcp # time is short in an emulated machine
 cgroup_new work
 in_work="cgroup=\"$cgroup_path\""
 cgroup_new gone
@@ -65,7 +66,7 @@ wait "$dead" 2>/dev/null
 for root in "${live_roots[@]}"; do
 	cgroup_remove "$root/$live_cgroup/gone"
 done
-for step in "+5 hours" "-10 hours" "+5 hours"; do
+for step in "+5 hours" "-10 hours"; do
 	phase "clock $step"
 	before=$(polls)
 	date -s "$step" >/dev/null
@@ -77,6 +78,7 @@ for step in "+5 hours" "-10 hours" "+5 hours"; do
 	check "clock stepped by $step: a process dead for less than its retention (5m) keeps its series" has_process "$dead"
 	check "clock stepped by $step: so does a removed group (1h)" grep -q "^ebpf_cgroup_execs_total{$in_gone} 1$" "$tap_tmp/latest"
 done
+date -s "+5 hours" >/dev/null
 
 # ---- a CPU goes ----
 cpu1=/sys/devices/system/cpu/cpu1/online
@@ -103,29 +105,22 @@ else
 fi
 
 # ---- suspend ----
+# To memory: the clock on the wall of this machine wakes it. (Not from `freeze`: QEMU raises no interrupt.)
 phase "suspend"
-if ! grep -qw freeze /sys/power/state 2>/dev/null; then
-	skip "suspend" "this kernel cannot: /sys/power/state has no freeze"
+if ! grep -qw mem /sys/power/state 2>/dev/null || ! grep -qw deep /sys/power/mem_sleep 2>/dev/null; then
+	skip "suspend" "this machine cannot: /sys/power/mem_sleep has no deep"
 else
 	before=$(polls)
-	mono=$(cut -d ' ' -f 1 /proc/uptime)
-	how="rtcwake"
-	if ! timeout 30 rtcwake -m freeze -s 3 >"$tap_tmp/suspend" 2>&1; then
-		# as far as freezing all processes, then awake again
-		how="freezing of all processes"
-		why=$(tail -n 1 "$tap_tmp/suspend")
-		if ! { echo freezer >/sys/power/pm_test && echo freeze >/sys/power/state; } 2>"$tap_tmp/suspend"; then
-			how=''
-			skip "suspend" "rtcwake: $why; pm_test: $(tail -n 1 "$tap_tmp/suspend")"
-		fi
-		echo none >/sys/power/pm_test 2>/dev/null
-	fi
-	if [ -n "$how" ]; then
-		echo "# suspend by $how, away for $(awk -v a="$mono" '{ printf "%.1f", $1 - a }' /proc/uptime) s"
+	read -r mono wall < <(python3 -c 'import time; print(time.monotonic(), time.time())')
+	if rtcwake -m mem -s 4 >"$tap_tmp/suspend" 2>&1; then
+		python3 -c 'import sys, time; m, w = map(float, sys.argv[1:])
+print(f"# suspend: away for {time.time() - w:.1f} s, {time.monotonic() - m:.1f} s of them on the monotonic clock")' "$mono" "$wall"
 		check "suspend: polls go on" wait_until 30 polled_past $((before + 3))
 		work 0 2
 		all_counted "suspend"
 		check "suspend: it is healthy" healthy
+	else
+		skip "suspend" "$(tail -n 1 "$tap_tmp/suspend")"
 	fi
 fi
 
