@@ -7,6 +7,7 @@
 #   in_room CMD...             runs CMD in the room
 #   in_room_must CMD...        likewise, quietly; when it fails, says what it printed and ends the test
 #   room_spawn CMD...          the same in the background; sets $spawned
+#   runtime_oci NAME CMD FILE  the image as an archive for containerd, with that command
 #   runtime_exporter FLAG...   starts the exporter: all groups but the test's own are (other)
 #   runtime_pid ID             the first process of the container that has ID in its cgroup's path, once
 #                              its program waits for work; sets $runtime_pid and $runtime_path
@@ -86,6 +87,13 @@ room_spawn() {
 	spawn nsenter --target "$runtime_room" --mount --pid --net "$@"
 }
 
+runtime_oci() {
+	local podman=(podman --storage-driver vfs)
+	[ -e "$tap_tmp/image.tar" ] || tar -C "$runtime_image" -cf "$tap_tmp/image.tar" .
+	in_room_must "${podman[@]}" import --change "CMD $2" "$tap_tmp/image.tar" "$1"
+	in_room_must "${podman[@]}" save --format oci-archive -o "$3" "$1"
+}
+
 # Cgroups are made below the test's own by the runtimes, in every hierarchy.
 tap_cleanup() {
 	local pid folder
@@ -105,7 +113,7 @@ runtime_exporter() {
 
 runtime_find() {
 	local folder
-	folder=$(find "${live_roots[0]}/$live_cgroup" -type d -name "*$1*" | head -n 1)
+	folder=$(find "${live_roots[0]}/$live_cgroup" -type d \( -name "$1" -o -name "*-$1" \) | head -n 1)
 	[ -n "$folder" ] || return
 	runtime_path=${folder#"${live_roots[0]}"}
 	runtime_pid=$(sort -n "$folder/cgroup.procs" | head -n 1)
