@@ -116,6 +116,9 @@ remove_all() {
 	ctr_remove some-name
 	cri remove_sandbox "$first_sandbox"
 	cri remove_sandbox "$sandbox"
+	for folder in /sys/fs/cgroup/*/"$live_cgroup/kubepods" "/sys/fs/cgroup/$live_cgroup/kubepods"; do
+		cgroup_remove "$folder" # a kubelet removes the pods' own
+	done
 }
 for pod in web-0 db-0; do # what the sandboxes had is the pod's own
 	runtime_had["execs namespace=\"shop\" pod=\"$pod\""]=$(

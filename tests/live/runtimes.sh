@@ -199,7 +199,7 @@ runtime_gone() {
 	for key in "${!runtime_had[@]}"; do
 		sum[${key%% *}]=$((${sum[${key%% *}]-0} + ${runtime_had[$key]}))
 	done
-	check "$what: their series end" wait_until 20 runtime_has_moved
+	check "$what: their series end" wait_until 4 runtime_has_moved
 	for family in "${!sum[@]}"; do
 		equal "$what: $family are in (removed)" $((
 			$(value "ebpf_cgroup_${family}_total" 'cgroup="(removed)"') -
