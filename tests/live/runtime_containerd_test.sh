@@ -37,6 +37,7 @@ for space in k8s.io "$live_cgroup"; do # a namespace of ctr's is the folder its 
 	in_room_must ctr -n "$space" images import --snapshotter native "$tap_tmp/work.oci"
 done
 in_room_must ctr -n k8s.io images import --snapshotter native "$tap_tmp/pause.oci"
+rm -rf /run/containers /run/libpod /var/lib/containers # podman has made the images, and its part is over
 
 # There is no container yet from whose files it could be told what will be closed.
 runtime_exporter

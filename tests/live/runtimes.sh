@@ -183,6 +183,7 @@ runtime_info() {
 
 runtime_has_moved() {
 	local key
+	[ -d "/proc/$$" ] || exit # a subshell of a test that was killed
 	scrape
 	for key in "${!runtime_had[@]}"; do
 		# shellcheck disable=SC2086 # labels have no blanks
