@@ -155,6 +155,8 @@ static void test_states(void **state)
 	assert_labels(node, "/docker/" ID, "container=\"web2\"");
 	assert_labels(node, "/system.slice/docker-" ID ".scope", "container=\"web2\"");
 	assert_labels(node, "/lxc.payload.db", "container=\"db\"");
+	/* a name that does not fit is none, and not that of what is below (fuzzer) */
+	assert_labels(node, "/lxc/" ID "x/docker/" ID, "container=\"web2\"");
 	/* a user's own container: its unit, and its id, whatever root's runtimes say of that id */
 	assert_labels(node, "/user.slice/user-1.slice/user@1.service/user.slice/libpod-" ID ".scope",
 		      "unit=\"user@1.service\",container=\"4e9f1c5b7a3d\"");
