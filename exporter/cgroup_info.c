@@ -65,8 +65,8 @@ static bool is_owner_itself(const struct cgroup_path *at, const char *path)
 }
 
 /*
- * A task of containerd's own: its path says nothing, so it was named by its state (group_name), which
- * is that of the first two folders.
+ * A task of containerd's own: its path says nothing, so it was named by its state (group_name),
+ * which is that of the first two folders.
  */
 static bool is_task(const struct cgroup_path *at, const char *path, const struct group *group)
 {

@@ -25,7 +25,7 @@ struct listing {
 	bool fresh; /* read in this poll */
 };
 
-#define TASKS	   "/io.containerd.runtime.v2.task"
+#define TASKS "/io.containerd.runtime.v2.task"
 const struct container_names_folder container_names_folders[] = {
 	{ "/var/log/pods", "", false },
 	{ "/var/log/containers", "", false },
@@ -102,8 +102,8 @@ void container_names_place(const struct container_names_folder *folder, const ch
 }
 
 /*
- * What is open to all may still hold what is not: containerd's folder of tasks can be searched, that
- * of each task is 0700. As there may be no task yet, that cannot be tried.
+ * What is open to all may still hold what is not: containerd's folder of tasks can be searched,
+ * that of each task is 0700. As there may be no task yet, that cannot be tried.
  */
 int container_names_try(const char *rootfs, bool opens_all)
 {
@@ -324,8 +324,7 @@ bool container_names_find(struct container_names *names, const struct cgroup_pat
 	if (path->owner == OWNER_POD)
 		found = find_in_pod(names, path, out);
 	else
-		found = *path->container_id &&
-			container_names_of_state(names->rootfs, path, out);
+		found = *path->container_id && container_names_of_state(names->rootfs, path, out);
 	if (!found)
 		tell_late(names);
 	return found;

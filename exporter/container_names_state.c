@@ -151,7 +151,8 @@ static bool of_containerd(const char *rootfs, const struct cgroup_path *at,
 	return found;
 }
 
-/* What containerd takes for a namespace or a name: words of letters and digits between ".", "_", "-".
+/* What containerd takes for a namespace or a name: words of letters and digits between ".", "_",
+ * "-".
  */
 static bool is_identifier(const char *text, size_t len)
 {
@@ -184,14 +185,12 @@ bool container_names_of_tasks_state(const char *rootfs, const char *path,
 		json_t *config;
 		const char *cgroup;
 
-		snprintf(file, sizeof(file),
-			 "%s%s/io.containerd.runtime.v2.task/%.*s/config.json", rootfs, states[i],
-			 (int)(space + 1 + name), path + 1);
+		snprintf(file, sizeof(file), "%s%s/io.containerd.runtime.v2.task/%.*s/config.json",
+			 rootfs, states[i], (int)(space + 1 + name), path + 1);
 		config = read_json(file);
 		cgroup = text_of(json_object_get(config, "linux"), "cgroupsPath");
 		/* or somebody else's folder happens to have the name of a task that is elsewhere */
-		found = strlen(cgroup) == space + name + 2 &&
-			!memcmp(cgroup, path, strlen(cgroup));
+		found = strlen(cgroup) == space + name + 2 && !memcmp(cgroup, path, strlen(cgroup));
 		json_decref(config);
 	}
 	if (found)

@@ -176,7 +176,8 @@ static void tail(FILE *out)
 		  "all, or a container runtime is there, which keeps its containers' names for "
 		  "root). "
 		  "It becomes --user, rules out new privileges, and confines itself by Landlock "
-		  "(reading below procfs, sysfs, the cgroup tree and the runtimes' folders only) and seccomp (the system "
+		  "(reading below procfs, sysfs, the cgroup tree and the runtimes' folders only) "
+		  "and seccomp (the system "
 		  "calls of polling and serving only). "
 		  "The log, /health and bpf_exporter_sandbox say which of these are in force.");
 	fputs(".PP\n", out);
