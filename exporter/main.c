@@ -476,9 +476,8 @@ static void tame_malloc(void)
 }
 
 /*
- * A standard descriptor that is closed would be the number of the next file that is opened, and
- * what is printed would go there. Open for reading alone, it refuses what is written, as a closed
- * one does.
+ * A standard descriptor that is closed would be the number of the next file that is opened, and what
+ * is printed would go there. Open for reading alone, it refuses what is written, as a closed one does.
  */
 static void occupy_standard_descriptors(void)
 {

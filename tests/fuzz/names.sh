@@ -25,7 +25,8 @@ fi
 
 # seed NUMBER TEXT: states[NUMBER] of names_fuzz.c; 6: a path
 seed() {
-	printf '%b%s' "\\x0$1" "$2" >"$tap_tmp/seeds/$((seeds += 1))"
+	seeds=$((seeds + 1))
+	printf '%b%s' "\\x0$1" "$2" >"$tap_tmp/seeds/$seeds"
 }
 mkdir -p "$tap_tmp/seeds" "$tap_tmp/root"
 seeds=0
