@@ -7,7 +7,7 @@ set -eu
 build="make clang llvm libc6-dev libbpf-dev libelf-dev zlib1g-dev libmicrohttpd-dev libseccomp-dev libjansson-dev curl"
 check="$build gcc libcmocka-dev git jq procps python3 iproute2 nftables bpftool e2fsprogs mount
 	util-linux strace valgrind prometheus man-db debootstrap
-	qemu-system-x86 qemu-system-arm kmod cpio xz-utils zstd lld"
+	qemu-system-x86 qemu-system-arm kmod cpio xz-utils zstd lld libclang-rt-dev"
 # promtool is part of prometheus in bookworm, a package of its own from trixie on
 case "$(. /etc/os-release 2>/dev/null && echo "${VERSION_CODENAME:-}")" in
 bookworm | bullseye) ;;

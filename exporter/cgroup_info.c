@@ -64,6 +64,18 @@ static bool is_owner_itself(const struct cgroup_path *at, const char *path)
 	}
 }
 
+/*
+ * A task of containerd's own: its path says nothing, so it was named by its state (group_name),
+ * which is that of the first two folders.
+ */
+static bool is_task(const struct cgroup_path *at, const char *path, const struct group *group)
+{
+	const char *second = strchr(path + 1, '/');
+
+	return at->owner == OWNER_PATH && second && !strchr(second + 1, '/') &&
+	       !strncmp(group->labels, "container=", strlen("container="));
+}
+
 static void tell(uint64_t id, const char *path, const struct group *group, void *arg)
 {
 	struct cgroup_info *info = arg;
@@ -72,7 +84,11 @@ static void tell(uint64_t id, const char *path, const struct group *group, void 
 	char number[24];
 
 	cgroup_path_parse(&at, path);
-	if (id & CGROUP_BLKIO || !is_owner_itself(&at, path))
+	if (is_task(&at, path, group))
+		at.runtime = "containerd";
+	else if (!is_owner_itself(&at, path))
+		return;
+	if (id & CGROUP_BLKIO)
 		return; /* on v1 the same cgroup is met in two hierarchies */
 	buffer_add(&labels, group->labels, group->labels_len);
 	snprintf(number, sizeof(number), "%" PRIu64, id);

@@ -185,8 +185,10 @@ static bool unescape(char *out, size_t size, const struct element *e)
 			c = (char)(high << 4 | low);
 			i += 3;
 		}
-		if (used + 1 >= size)
+		if (used + 1 >= size) {
+			*out = 0; /* or whoever is further down the path had half of it */
 			return false;
+		}
 		out[used++] = c;
 	}
 	out[used] = 0;
@@ -265,8 +267,8 @@ void cgroup_path_parse(struct cgroup_path *out, const char *path)
 
 	*out = (struct cgroup_path){ .runtime = "", .qos = "" };
 	for (size_t depth = 0; next_element(&at, &e); parent = e, depth++) {
-		kube |= out->owner != OWNER_UNIT && is_kubepods(&e);
-		if (kube) {
+		kube |= is_kubepods(&e);
+		if (kube && out->owner != OWNER_UNIT) {
 			read_qos(out, &e);
 			if (read_pod(out, &e)) {
 				/* a container around it is the node itself */

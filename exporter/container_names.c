@@ -3,12 +3,15 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "hash.h"
+#include "log.h"
 
 /* What a folder of names said, by uid or id. */
 struct entry {
@@ -22,8 +25,23 @@ struct listing {
 	bool fresh; /* read in this poll */
 };
 
+#define TASKS "/io.containerd.runtime.v2.task"
+const struct container_names_folder container_names_folders[] = {
+	{ "/var/log/pods", "", false },
+	{ "/var/log/containers", "", false },
+	{ "/run/containerd", TASKS, true },
+	{ "/run/k3s/containerd", TASKS, true },
+	{ "/run/k0s/containerd", TASKS, true },
+	{ "/var/snap/microk8s/common/run/containerd", TASKS, true },
+	{ "/run/containers", "/storage", true },
+	{ "/var/lib/containers", "/storage", true },
+	{ "/var/lib/docker", "/containers", true },
+};
+#define NR_FOLDERS (sizeof(container_names_folders) / sizeof(*container_names_folders))
+
 struct container_names {
 	const char *rootfs;
+	bool missing[16]; /* the top of this one of the folders did not exist at the start */
 	struct listing pods, containers;
 };
 
@@ -31,8 +49,16 @@ struct container_names *container_names_new(const char *rootfs)
 {
 	struct container_names *names = calloc(1, sizeof(*names));
 
-	if (names)
-		names->rootfs = strcmp(rootfs, "/") ? rootfs : "";
+	if (!names)
+		return NULL;
+	names->rootfs = strcmp(rootfs, "/") ? rootfs : "";
+	for (size_t i = 0; i < NR_FOLDERS; i++) {
+		char top[4096];
+		struct stat st;
+
+		snprintf(top, sizeof(top), "%s%s", names->rootfs, container_names_folders[i].top);
+		names->missing[i] = stat(top, &st) && errno == ENOENT;
+	}
 	return names;
 }
 
@@ -62,31 +88,61 @@ void container_names_new_poll(struct container_names *names)
 	forget(&names->containers);
 }
 
-const char *const container_names_folders[] = {
-	"/var/log/pods",
-	"/var/log/containers",
-	"/run/containerd/io.containerd.runtime.v2.task",
-	"/run/k3s/containerd/io.containerd.runtime.v2.task",
-	"/run/k0s/containerd/io.containerd.runtime.v2.task",
-	"/var/snap/microk8s/common/run/containerd/io.containerd.runtime.v2.task",
-	"/run/containers/storage",
-	"/var/lib/containers/storage",
-	"/var/lib/docker/containers",
-	NULL,
-};
+const size_t container_names_nr_folders = NR_FOLDERS;
 
-/* By a path through the folder: who may search it may also be the one who may not list it. */
-int container_names_try(const char *rootfs)
+void container_names_place(const struct container_names_folder *folder, const char *rootfs,
+			   char *out, size_t size)
 {
-	for (const char *const *folder = container_names_folders; *folder; folder++) {
-		char path[4096];
+	const char *root = strcmp(rootfs, "/") ? rootfs : "";
+	struct stat st;
+
+	snprintf(out, size, "%s%s%s", root, folder->top, folder->rest);
+	if (stat(out, &st) && errno == ENOENT)
+		snprintf(out, size, "%s%s", root, folder->top);
+}
+
+/*
+ * What is open to all may still hold what is not: containerd's folder of tasks can be searched,
+ * that of each task is 0700. As there may be no task yet, that cannot be tried.
+ */
+int container_names_try(const char *rootfs, bool opens_all)
+{
+	for (size_t i = 0; i < NR_FOLDERS; i++) {
+		char place[4096], path[4096 + 2];
 		struct stat st;
 
-		snprintf(path, sizeof(path), "%s%s/.", strcmp(rootfs, "/") ? rootfs : "", *folder);
-		if (stat(path, &st) && errno == EACCES)
+		container_names_place(&container_names_folders[i], rootfs, place, sizeof(place));
+		/* through it: who may search it may also be the one who may not list it */
+		snprintf(path, sizeof(path), "%s/.", place);
+		if (stat(path, &st) ? errno == EACCES
+				    : container_names_folders[i].closed && !opens_all)
 			return -EACCES;
 	}
 	return 0;
+}
+
+/* Says of each runtime that came after the sandbox, once, that it is out of reach. */
+static void tell_late(struct container_names *names)
+{
+	for (size_t i = 0; i < NR_FOLDERS; i++) {
+		char top[4096];
+		int fd;
+
+		if (!names->missing[i])
+			continue;
+		snprintf(top, sizeof(top), "%s%s", names->rootfs, container_names_folders[i].top);
+		fd = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (fd >= 0)
+			close(fd);
+		else if (errno != EACCES)
+			continue;
+		names->missing[i] = false;
+		if (fd < 0)
+			log_warn("%s was made after the exporter started, and its sandbox keeps it "
+				 "closed: containers whose names are there are called by their "
+				 "ids; restart the exporter to name them",
+				 top);
+	}
 }
 
 /* ---- what may be a name ---- */
@@ -258,12 +314,25 @@ static bool find_in_pod(struct container_names *names, const struct cgroup_path 
 bool container_names_find(struct container_names *names, const struct cgroup_path *path,
 			  struct container_name *out)
 {
+	bool found;
+
 	*out = (struct container_name){ 0 };
-	if (path->owner == OWNER_POD)
-		return find_in_pod(names, path, out);
 	if (*path->name) {
 		snprintf(out->container, sizeof(out->container), "%s", path->name);
 		return true;
 	}
-	return *path->container_id && container_names_of_state(names->rootfs, path, out);
+	if (path->owner == OWNER_POD)
+		found = find_in_pod(names, path, out);
+	else
+		found = *path->container_id && container_names_of_state(names->rootfs, path, out);
+	if (!found)
+		tell_late(names);
+	return found;
+}
+
+bool container_names_of_task(struct container_names *names, const char *path,
+			     struct container_name *out)
+{
+	*out = (struct container_name){ 0 };
+	return container_names_of_tasks_state(names->rootfs, path, out);
 }

@@ -15,6 +15,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "cgroup_path.h"
 
@@ -39,9 +40,29 @@ void container_names_new_poll(struct container_names *names);
 bool container_names_find(struct container_names *names, const struct cgroup_path *path,
 			  struct container_name *out);
 
-/* The folders that names are in, below `rootfs`, ended by NULL: what the sandbox must leave
- * readable. */
-extern const char *const container_names_folders[];
-/* Whether all of these folders that exist could be searched by who we are now; what a child asks
- * that has given up privileges. Returns 0 or -EACCES. */
-int container_names_try(const char *rootfs);
+/*
+ * A path that says nothing of itself: that of a task of containerd's (ctr: "/NAMESPACE/NAME", any
+ * name) or below one? There is its state before its cgroup is. Fills the name if so.
+ */
+bool container_names_of_task(struct container_names *names, const char *path,
+			     struct container_name *out);
+
+/*
+ * A folder that names are in, below `rootfs`: what the sandbox must leave readable. `top` is its
+ * runtime's own; the rest may be made later, when that one is there.
+ */
+struct container_names_folder {
+	const char *top, *rest;
+	bool closed; /* its runtime keeps what is in it for root */
+};
+extern const struct container_names_folder container_names_folders[];
+extern const size_t container_names_nr_folders;
+
+/* The folder, or, as long as it is not there, its top. */
+void container_names_place(const struct container_names_folder *folder, const char *rootfs,
+			   char *out, size_t size);
+/*
+ * Whether all of these folders that exist could be read by who we are now; what a child asks that
+ * has given up privileges. `opens_all`: it may read what is root's alone. Returns 0 or -EACCES.
+ */
+int container_names_try(const char *rootfs, bool opens_all);

@@ -13,3 +13,7 @@ bool name_is_kube(const char *text, size_t len, size_t most, bool dots);
 /* What the runtimes' own state says of a container's id. True when it is known. */
 bool container_names_of_state(const char *rootfs, const struct cgroup_path *path,
 			      struct container_name *out);
+
+/* Likewise, of "/NAMESPACE/NAME" and what is below it. */
+bool container_names_of_tasks_state(const char *rootfs, const char *path,
+				    struct container_name *out);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* container_names_state: containers' names in the state files of their runtimes. */
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -115,13 +116,14 @@ static bool of_containerd_config(const char *path, const struct cgroup_path *at,
 	return found;
 }
 
+static const char *const states[] = { "/run/containerd", "/run/k3s/containerd",
+				      "/run/k0s/containerd",
+				      "/var/snap/microk8s/common/run/containerd" };
+
 /* The state lies in a folder per namespace of containerd's ("k8s.io", "moby", "default"). */
 static bool of_containerd(const char *rootfs, const struct cgroup_path *at,
 			  struct container_name *out)
 {
-	static const char *const states[] = { "/run/containerd", "/run/k3s/containerd",
-					      "/run/k0s/containerd",
-					      "/var/snap/microk8s/common/run/containerd" };
 	char tasks[4096], path[4096 + 512];
 	const struct dirent *file;
 	bool found = false;
@@ -146,6 +148,54 @@ static bool of_containerd(const char *rootfs, const struct cgroup_path *at,
 		if (dir)
 			closedir(dir);
 	}
+	return found;
+}
+
+/* What containerd takes for a namespace or a name: words of letters and digits between ".", "_",
+ * "-".
+ */
+static bool is_identifier(const char *text, size_t len)
+{
+	bool word = false;
+
+	if (!len || len > 76)
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		bool inside = isalnum((unsigned char)text[i]);
+
+		if (!inside && (!word || !strchr("._-", text[i])))
+			return false;
+		word = inside;
+	}
+	return word;
+}
+
+bool container_names_of_tasks_state(const char *rootfs, const char *path,
+				    struct container_name *out)
+{
+	size_t space = strcspn(path + 1, "/"), name = 0;
+	char file[4096 + 512];
+	bool found = false;
+
+	if (path[1 + space])
+		name = strcspn(path + space + 2, "/");
+	if (!is_identifier(path + 1, space) || !is_identifier(path + space + 2, name))
+		return false;
+	for (size_t i = 0; i < sizeof(states) / sizeof(*states) && !found; i++) {
+		json_t *config;
+		const char *cgroup;
+
+		snprintf(file, sizeof(file), "%s%s/io.containerd.runtime.v2.task/%.*s/config.json",
+			 rootfs, states[i], (int)(space + 1 + name), path + 1);
+		config = read_json(file);
+		cgroup = text_of(json_object_get(config, "linux"), "cgroupsPath");
+		/* or somebody else's folder happens to have the name of a task that is elsewhere */
+		found = strlen(cgroup) == space + name + 2 && !memcmp(cgroup, path, strlen(cgroup));
+		json_decref(config);
+	}
+	if (found)
+		snprintf(out->container, sizeof(out->container), "%.*s", (int)name,
+			 path + space + 2);
 	return found;
 }
 

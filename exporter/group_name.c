@@ -75,11 +75,15 @@ bool group_name(struct group_name *out, const struct group_naming *naming, const
 	struct container_name name;
 	struct cgroup_path at;
 	char unit[256] = "";
+	bool task = false;
 
 	*out = (struct group_name){ .resolution = RESOLVED_PATH };
 	cgroup_path_parse(&at, path);
 	if (at.owner == OWNER_PATH) {
 		name = (struct container_name){ 0 };
+		task = naming->names && container_names_of_task(naming->names, path, &name);
+		if (task)
+			out->resolution = RESOLVED_CONTAINER;
 	} else if (!find_names(naming, &at, last, &name, &out->resolution)) {
 		return false;
 	}
@@ -95,7 +99,7 @@ bool group_name(struct group_name *out, const struct group_naming *naming, const
 	add(out, naming, GROUP_LABEL_NAMESPACE, name.namespace);
 	add(out, naming, GROUP_LABEL_POD, name.pod);
 	add(out, naming, GROUP_LABEL_CONTAINER, name.container);
-	if (at.owner == OWNER_PATH)
+	if (at.owner == OWNER_PATH && !task)
 		add(out, naming, GROUP_LABEL_CGROUP, path);
 	if (!out->labels.len) /* all that it has was dropped */
 		label_add(&out->labels, "cgroup", "(dropped)", 9);

@@ -173,9 +173,11 @@ static void tail(FILE *out)
 		  "Before the first request is served it gives up what a child process shows "
 		  "to be unneeded: all capabilities on most kernels (CAP_BPF stays where reading "
 		  "a map needs it, CAP_DAC_READ_SEARCH where a cgroup folder is not readable by "
-		  "all). "
+		  "all, or a container runtime is there, which keeps its containers' names for "
+		  "root). "
 		  "It becomes --user, rules out new privileges, and confines itself by Landlock "
-		  "(reading below procfs, sysfs and the cgroup tree only) and seccomp (the system "
+		  "(reading below procfs, sysfs, the cgroup tree and the runtimes' folders only) "
+		  "and seccomp (the system "
 		  "calls of polling and serving only). "
 		  "The log, /health and bpf_exporter_sandbox say which of these are in force.");
 	fputs(".PP\n", out);

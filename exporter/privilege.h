@@ -72,5 +72,8 @@ int privilege_find_user(const char *name, struct privilege_user *user);
 /* To be called while there is one thread. Tries in children, then does it, and logs what it did. */
 void privilege_drop(const struct privilege_config *config, struct privilege_report *report);
 
+/* Whether we may read the files that are root's alone. */
+bool privilege_opens_all(void);
+
 /* "CAP_BPF" of 39; NULL for numbers that cannot be kept. */
 const char *privilege_capability_name(int capability);

@@ -35,6 +35,15 @@ int capabilities_keep(uint64_t keep)
 	return syscall(SYS_capset, &header, data) ? -errno : 0;
 }
 
+bool privilege_opens_all(void)
+{
+	uint64_t have = 0;
+
+	capabilities_read(&have);
+	return !geteuid() ||
+	       have & (CAPABILITY(CAP_DAC_READ_SEARCH) | CAPABILITY(CAP_DAC_OVERRIDE));
+}
+
 const char *privilege_capability_name(int capability)
 {
 	switch (capability) {

@@ -54,6 +54,7 @@ static const char *const calls[] = {
 	"rt_sigreturn",
 	"sigaltstack",
 	/* who and where we are */
+	"capget", /* what a child tries asks for its own */
 	"geteuid",
 	"getegid",
 	"getgid",

@@ -28,7 +28,7 @@ static unsigned int try_polling(void *arg)
 		if (*roots[i] && cgroup_tree_try(roots[i]))
 			failed |= PRIVILEGE_CGROUPS;
 	snprintf(first, sizeof(first), "%s/1", trial->procfs);
-	if (container_names_try(trial->rootfs))
+	if (container_names_try(trial->rootfs, privilege_opens_all()))
 		failed |= PRIVILEGE_NAMES;
 	return access(first, F_OK) ? failed | PRIVILEGE_PROCESSES : failed;
 }
@@ -46,10 +46,9 @@ void sandbox_enter(struct poller *poller, const struct cgroup_mounts *mounts,
 	};
 	char folders[PRIVILEGE_PATHS][512];
 
-	for (size_t i = 0, n = 4; container_names_folders[i] && n < PRIVILEGE_PATHS; i++, n++) {
-		snprintf(folders[n], sizeof(folders[n]), "%s%s",
-			 strcmp(options->rootfs, "/") ? options->rootfs : "",
-			 container_names_folders[i]);
+	for (size_t i = 0, n = 4; i < container_names_nr_folders && n < PRIVILEGE_PATHS; i++, n++) {
+		container_names_place(&container_names_folders[i], options->rootfs, folders[n],
+				      sizeof(folders[n]));
 		config.paths[n] = folders[n];
 	}
 

@@ -3,7 +3,7 @@
 #
 #   tests/run.sh [PATTERN...]   only the tests whose path contains one of the patterns
 #
-# Layers: unit (cmocka under the sanitizers), golden, cli (bad input), ships (what is not C), live
+# Layers: unit (cmocka under the sanitizers), golden, fuzz (libFuzzer), cli (bad input), ships (what is not C), live
 # (root: real events against the kernel's counts), contract (what the programs need of known kernels'
 # BTF), vm (the live tests on these kernels, under QEMU). A test is a program that prints "ok - WHAT",
 # "not ok - WHAT: WHY" or "skip - WHAT: WHY" lines (tests/tap.sh), or TAP (cmocka).
@@ -98,7 +98,7 @@ for test in build/san/*_test; do
 done
 run unit/snapshot_test.tsan build/tsan/snapshot_test
 run ships/deps.sh bash tests/ships/deps.sh
-for test in tests/golden/*.sh tests/cli/*.sh tests/ships/*.sh tests/contract/*_test.sh tests/live/*_test.sh; do
+for test in tests/golden/*.sh tests/fuzz/*.sh tests/cli/*.sh tests/ships/*.sh tests/contract/*_test.sh tests/live/*_test.sh; do
 	[ -f "$test" ] && [ "$test" != tests/ships/deps.sh ] || continue
 	case $test in
 	tests/live/*) twice "${test#tests/}" bash "$test" ;;

@@ -141,6 +141,8 @@ static const struct path_case cases[] = {
 	{ "/docker/" ID "/lxc.payload.web", "container " ID " docker", "hostile" },
 	{ "/a/lxc.payload.web", "path", "hostile" },
 	{ "/a/lxc/web", "path", "hostile" },
+	{ "/kubepods/user@1000.service/pod" UID, "unit user@1000.service", "hostile (fuzzer)" },
+	{ "/kubepods/user@1000.service/kubepods/pod" UID "/" ID, "unit user@1000.service " ID " ", "hostile (fuzzer)" },
 	/* nearly */
 	{ "/podman/pod1", "path", "no id" },
 	{ "/pod" UID "/" ID, "container " ID " ", "no kubepods around it" },

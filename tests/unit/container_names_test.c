@@ -155,12 +155,66 @@ static void test_states(void **state)
 	assert_labels(node, "/docker/" ID, "container=\"web2\"");
 	assert_labels(node, "/system.slice/docker-" ID ".scope", "container=\"web2\"");
 	assert_labels(node, "/lxc.payload.db", "container=\"db\"");
+	/* a name that does not fit is none, and not that of what is below (fuzzer) */
+	assert_labels(node, "/lxc/" ID "x/docker/" ID, "container=\"web2\"");
 	/* a user's own container: its unit, and its id, whatever root's runtimes say of that id */
 	assert_labels(node, "/user.slice/user-1.slice/user@1.service/user.slice/libpod-" ID ".scope",
 		      "unit=\"user@1.service\",container=\"4e9f1c5b7a3d\"");
 	assert_labels(node, "/system.slice/nginx.service", "unit=\"nginx.service\"");
 	assert_labels(node, "/a/b", "cgroup=\"/a/b\"");
 	assert_labels(node, "/", "cgroup=\"/\"");
+}
+
+/* Bug: a container of ctr's, whose id is any name, is a path; or any folder that is called like one is one. */
+static void test_tasks(void **state)
+{
+	struct node *node = *state;
+
+	put(node, TASK "default/c1/config.json", "{\"linux\": {\"cgroupsPath\": \"/default/c1\"}}");
+	put(node, TASK "default/c2/config.json", "{\"linux\": {\"cgroupsPath\": \"/elsewhere/c2\"}}");
+	put(node, TASK "default/config.json", "{\"linux\": {\"cgroupsPath\": \"/default/.\"}}");
+	put(node, TASK "config.json", "{\"linux\": {\"cgroupsPath\": \"/default/..\"}}");
+	assert_labels(node, "/default/c1", "container=\"c1\"");
+	assert_labels(node, "/default/c1/below/it", "container=\"c1\"");
+	assert_labels(node, "/default/c2", "cgroup=\"/default/c2\"");
+	assert_labels(node, "/default/c", "cgroup=\"/default/c\"");
+	assert_labels(node, "/default/c12", "cgroup=\"/default/c12\"");
+	assert_labels(node, "/default/.", "cgroup=\"/default/.\"");
+	assert_labels(node, "/default/..", "cgroup=\"/default/..\"");
+	assert_labels(node, "/default", "cgroup=\"/default\"");
+	assert_labels(node, "/", "cgroup=\"/\"");
+	assert_labels(node, "/a/default/c1", "cgroup=\"/a/default/c1\"");
+}
+
+/* Bug: the capability to read what runtimes keep for root is given up, as nothing that is closed is there yet; or
+ * kept where there is no runtime. A folder that is made later is out of reach, although its runtime was there. */
+static void test_closed(void **state)
+{
+	struct node *node = *state;
+	char place[128], want[128];
+
+	assert_int_equal(container_names_try(node->root, false), 0);
+	put(node, "/var/log/pods", NULL);
+	put(node, "/var/log/containers", NULL);
+	assert_int_equal(container_names_try(node->root, false), 0);
+	for (size_t i = 0; i < container_names_nr_folders; i++) {
+		const struct container_names_folder *folder = &container_names_folders[i];
+		char path[128];
+
+		container_names_place(folder, node->root, place, sizeof(place));
+		snprintf(want, sizeof(want), "%s%s", node->root, folder->top);
+		assert_string_equal(place, want);
+		put(node, folder->top, NULL);
+		container_names_place(folder, node->root, place, sizeof(place));
+		assert_string_equal(place, want);
+		assert_int_equal(container_names_try(node->root, false), folder->closed ? -EACCES : 0);
+		assert_int_equal(container_names_try(node->root, true), 0);
+		snprintf(path, sizeof(path), "%s%s", folder->top, folder->rest);
+		put(node, path, NULL);
+		container_names_place(folder, node->root, place, sizeof(place));
+		snprintf(want, sizeof(want), "%s%s%s", node->root, folder->top, folder->rest);
+		assert_string_equal(place, want);
+	}
 }
 
 /* Bug: a name that is none becomes a label, a link lends another pod's name, a state file is followed out of its
@@ -367,7 +421,7 @@ static void test_new_uid(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { T(test_kubelet), T(test_states),	     T(test_hostile), T(test_flags),
+	const struct CMUnitTest tests[] = { T(test_kubelet), T(test_states),	     T(test_hostile), T(test_flags), T(test_tasks), T(test_closed),
 					    T(test_late_name), T(test_gone_nameless), T(test_new_uid) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
