@@ -23,7 +23,7 @@ cat_kernel_arguments() {
 	printf '%s' "console=$1 panic=-1 printk.devkmsg=on loglevel=7"
 	[ "$arch" != amd64 ] || printf ' no_timer_check tsc=reliable' # else words for init
 	case -$options- in *-lockdown-*) printf ' lockdown=confidentiality' ;; esac
-	# the argument adds to the firmware's list before 6.9, and only takes from it since
+	# before 6.9; since then the argument only takes from the firmware's list
 	case -$options- in *-cpus256-*) printf ' possible_cpus=256' ;; esac
 }
 
@@ -81,13 +81,11 @@ arm64)
 	guest_port=ttyS0
 	;;
 esac
-cpus=${VM_CPUS:-2}
-case -$options- in *-cpus256-*) cpus=2,maxcpus=255 ;; esac # as many as this machine can have
 rm -f "$out/console.log" "$out/output.log"
 status=0
 # shellcheck disable=SC2046 # drive gives words
 setpriv --pdeathsig TERM timeout --kill-after=5 "${VM_TIMEOUT:-450}" \
-	"${machine[@]}" -accel tcg,thread=single -m "${VM_MEMORY:-640}" -smp "$cpus" \
+	"${machine[@]}" -accel tcg,thread=single -m "${VM_MEMORY:-640}" -smp "${VM_CPUS:-2}" \
 	-nodefaults -display none -no-reboot "${ports[@]}" $(drive "$cache/root/$arch.img" root) \
 	$(drive "$tree" tree) -kernel "$kernel/vmlinuz" -initrd "$kernel/initramfs" \
 	-append "$(cat_kernel_arguments $console) -- $guest_port ${options:-open} $*" \

@@ -111,10 +111,10 @@ if ! grep -qw mem /sys/power/state 2>/dev/null || ! grep -qw deep /sys/power/mem
 	skip "suspend" "this machine cannot: /sys/power/mem_sleep has no deep"
 else
 	before=$(polls)
-	read -r mono wall < <(python3 -c 'import time; print(time.monotonic(), time.time())')
+	clocks=$(python3 -c 'import time; print(time.monotonic(), time.time())')
 	if rtcwake -m mem -s 4 >"$tap_tmp/suspend" 2>&1; then
-		python3 -c 'import sys, time; m, w = map(float, sys.argv[1:])
-print(f"# suspend: away for {time.time() - w:.1f} s, {time.monotonic() - m:.1f} s of them on the monotonic clock")' "$mono" "$wall"
+		python3 -c 'import sys, time; m, w = map(float, sys.argv[1].split())
+print(f"# suspend: away for {time.time() - w:.1f} s, {time.monotonic() - m:.1f} s of them on the monotonic clock")' "$clocks"
 		check "suspend: polls go on" wait_until 30 polled_past $((before + 3))
 		work 0 2
 		all_counted "suspend"
@@ -137,7 +137,10 @@ awk -v possible="$possible" -v kernel="$kernel" -v resident="$resident" '
 ' "$tap_tmp/latest"
 case ${VM_OPTIONS-} in
 *cpus256*)
-	check "there are 250 possible CPUs or more: $possible" [ "$possible" -ge 250 ]
+	case $(uname -r) in
+	5.* | 6.[0-8].*) equal "possible CPUs" "$possible" 256 ;;
+	*) skip "256 possible CPUs" "since 6.9 the kernel takes none that the firmware does not have" ;;
+	esac
 	check "and two that work" [ "$(nproc)" = 2 ]
 	check "memory is for what is counted, not for CPUs that are not there: $resident kB resident" [ "$resident" -lt 32768 ]
 	;;
