@@ -43,7 +43,7 @@ for test in "$@"; do
 	start=$(cut -d ' ' -f 1 /proc/uptime)
 	echo "# begin $test"
 	# in the foreground: a process group of its own would be hung up for a child that is stopped
-	timeout --foreground --kill-after=5 "${VM_TEST_TIMEOUT:-180}" bash "tests/$test"
+	timeout --foreground --kill-after=5 "${VM_TEST_TIMEOUT:-300}" bash "tests/$test"
 	rc=$?
 	[ $rc = 0 ] || status=1
 	echo "# end $test: status $rc, $(awk -v a="$start" '{ printf "%.1f", $1 - a }' /proc/uptime) s"
