@@ -87,7 +87,7 @@ def events():
     await_child(child(reset, "tcp"), server)
     await_child(server)
     wait_until(quiet, 60)
-    # the truths of other collectors used the namespaces before
+    # The truths of other collectors used the namespaces before: differences only.
     # Scrape and kernel at one moment: on a slow machine the scrapes themselves retransmit later on.
     for _ in range(10):
         kernel = [snmp(ns) for ns in ("a", "b", None)]
