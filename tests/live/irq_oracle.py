@@ -2,11 +2,15 @@
 
 irq_oracle.py softirqs KIND           sum over the CPUs in /proc/softirqs
 irq_oracle.py interrupts              "NAME COUNT" for each name in /proc/interrupts of a device's line
-irq_oracle.py map FILE...             of map dumps (bpftool -j): sums, "NAME NANOSECONDS_OR_COUNT" a line
+irq_oracle.py flood KIND N            sends to a closed UDP port of lo until the sum is N higher, or a minute is over
+irq_oracle.py conservation FILE...    of map dumps (bpftool -j): irq_test.sh's last part says what the sums are
+irq_oracle.py row FILE KEY WORD       of one map dump: a word of one row, summed over the CPUs
 """
 import json
 import re
+import socket
 import sys
+import time
 
 
 def softirqs(kind):
@@ -33,6 +37,19 @@ def interrupts():
     return found
 
 
+def flood(kind, count):
+    """With pauses: what a full backlog drops (net.core.netdev_max_backlog) raises no softirq. It does not
+    sleep in them, as its own timers would interrupt it."""
+    enough, deadline = softirqs(kind) + count, time.monotonic() + 60
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        while softirqs(kind) < enough and time.monotonic() < deadline:
+            for _ in range(20):
+                s.sendto(bytes(100), ("127.0.0.1", 9))
+                again = time.perf_counter() + 50e-6
+                while time.perf_counter() < again:
+                    pass
+
+
 def words(hexes):
     data = bytes(int(x, 16) for x in hexes)
     return [int.from_bytes(data[i : i + 8], "little") for i in range(0, len(data), 8)]
@@ -49,6 +66,9 @@ def dump(file):
 def main(what, *args):
     if what == "softirqs":
         print(softirqs(*args))
+    elif what == "flood":
+        kind, count = args
+        flood(kind, int(count))
     elif what == "interrupts":
         for name, count in sorted(interrupts().items()):
             print(f"{name}\t{count}")
