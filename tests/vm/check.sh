@@ -4,15 +4,15 @@
 . "$(dirname "$0")/../tap.sh"
 tap_mktemp
 
-opt_in=--collector.accept # off unless asked for
+opt_in=(--collector.accept --collector.migrate --collector.syscall) # off unless asked for
 # tests/vm/table.py judges these lines
-"$BPF_EXPORTER" --check $opt_in >"$tap_tmp/check" 2>"$tap_tmp/said"
+"$BPF_EXPORTER" --check "${opt_in[@]}" >"$tap_tmp/check" 2>"$tap_tmp/said"
 sed 's/^/check: /' "$tap_tmp/check"
 sed 's/^/# /' "$tap_tmp/said"
 
 # perf_event_paranoid is 3 here, unprivileged_bpf_disabled 2
 least() {
-	setpriv --bounding-set=-all,+bpf,+perfmon --inh-caps=-all "$BPF_EXPORTER" --check $opt_in \
+	setpriv --bounding-set=-all,+bpf,+perfmon --inh-caps=-all "$BPF_EXPORTER" --check "${opt_in[@]}" \
 		>"$tap_tmp/least" 2>"$tap_tmp/said"
 }
 (ulimit -l 8192 && least)

@@ -1,6 +1,6 @@
 """truth.py PORT CGROUP FOLDER CGROUP_ROOT...: forces events, scrapes once, compares with the kernel.
 
-Prints lines `equal WHAT GOT WANT`, `between WHAT GOT EXPRESSION`, `skip WHAT WHY`, separated by tabs.
+Prints results as truth/common.py's say() does.
 truth/COLLECTOR.py has the events of one collector, in a group of that name (truth.sh makes it): its
 events() forces them and adds to `checks` what then looks at the scrape.
 """
@@ -10,7 +10,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)) + "/truth")
-from common import Scrape, checks, folder, say  # noqa: E402
+from common import Scrape, checks, folder, missed_runs, say  # noqa: E402
 
 only = os.environ.get("VM_TRUTH", "")  # such as tcp, or tcp_resets: of the live test's name; or tcp,block
 names = sorted(f[:-3] for f in os.listdir(sys.path[0]) if f.endswith(".py") and f != "common.py")
@@ -23,10 +23,13 @@ scrape = Scrape()
 say("comment", f"scrape: {time.monotonic() - start:.1f} s")
 with open(f"{folder}/scrape.txt", "w") as f:
     f.write(scrape.text)
-for _, labels, number in [row for row in scrape.rows if row[0] == "bpf_exporter_program_attached"]:
+for _, labels, number in scrape.families.get("bpf_exporter_program_attached", ()):
     # which shape of each hook the programs took
     found = dict(pair.split("=", 1) for pair in labels.strip(",").replace('",', '"\n').split("\n"))
     words = [found[k].strip('"') for k in ("collector", "program", "variant")]
     say("comment", " ".join(["variant", *words, number]))
+say("comment", f"runs of programs that the kernel left out, as they ran already on that CPU: {missed_runs()}")
+start = time.monotonic()
 for check in checks:
     check(scrape)
+say("comment", f"checks: {time.monotonic() - start:.1f} s")

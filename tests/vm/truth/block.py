@@ -43,8 +43,7 @@ def setting(name, file, text):
 
 def direct(name, write, *blocks, failures=None):
     """Starts a thread for each: one request of 4 KiB at that block. Gives the threads."""
-    def work(at):
-        fd = os.open(f"/dev/{name}", os.O_RDWR | os.O_DIRECT)
+    def work(fd, at):
         page = mmap.mmap(-1, 4096)
         try:
             (os.pwritev if write else os.preadv)(fd, [page], at * 4096)
@@ -53,7 +52,9 @@ def direct(name, write, *blocks, failures=None):
                 failures.append(e)
         os.close(fd)
 
-    threads = [threading.Thread(target=work, args=(at,)) for at in blocks]
+    # opened here: when they begin the disk may be gone
+    disks = [os.open(f"/dev/{name}", os.O_RDWR | os.O_DIRECT) for _ in blocks]
+    threads = [threading.Thread(target=work, args=args) for args in zip(disks, blocks)]
     for t in threads:
         t.start()
     return threads

@@ -17,8 +17,22 @@ checks = []  # functions that look at the scrape
 v1 = not os.path.exists("/sys/fs/cgroup/cgroup.controllers")
 
 
-def say(*words):
-    print("\t".join(str(w) for w in words), flush=True)
+def say(kind, what, *words):
+    """
+    equal WHAT GOT WANT; between WHAT GOT EXPRESSION; skip WHAT WHY; comment WHAT. Prints `ok`, `not ok`, `skip`
+    or `comment`, WHAT, and for the latter two why, separated by tabs, as truth.sh reads them.
+    """
+    if kind == "equal":
+        got, want = map(str, words)
+        fine, words = got == want, (f"got {got}, the kernel says {want}",)
+        what = f"{what} ({got})" if fine else what
+    elif kind == "between":
+        got, expression = words
+        fine, words = eval(str(expression), {}), (f"{expression} is wrong",)
+        what = f"{what} ({got})" if fine else what
+    if kind in ("equal", "between"):
+        kind, words = ("ok", ()) if fine else ("not ok", words)
+    print("\t".join(str(w) for w in (kind, what, *words)), flush=True)
 
 
 def read(path):
@@ -51,15 +65,40 @@ def label(group):
     return f'cgroup="/{cgroup}/{group}"'
 
 
-def rows_left(name):
-    """Of a map of the exporter's that is no metric."""
+def exporters():
+    """Their pids."""
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
             if read(f"/proc/{pid}/comm").strip() == "bpf_exporter":
-                return maps.rows(pid, name)
+                yield pid
+        except OSError:
+            pass
+
+
+def rows_left(name):
+    """Of a map of the exporter's that is no metric."""
+    for pid in exporters():
+        try:
+            return maps.rows(pid, name)
         except (OSError, SystemExit):
             pass
     raise RuntimeError(f"no exporter has a map {name}")
+
+
+def missed_runs():
+    """
+    How often a program of the exporter's did not run because it ran already on that CPU, as it does when a
+    softirq comes in between (kernel/trace/bpf_trace.c, __bpf_trace_run, since 6.1; told since 6.7).
+    """
+    missed = 0
+    for pid in exporters():
+        for file in os.listdir(f"/proc/{pid}/fdinfo"):
+            try:
+                text = read(f"/proc/{pid}/fdinfo/{file}")
+            except OSError:
+                continue
+            missed += sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("recursion_misses:"))
+    return missed
 
 
 def netns(name):
@@ -97,10 +136,19 @@ def snmp(ns):
     return found
 
 
+def locked_down():
+    path = "/sys/kernel/security/lockdown"
+    return os.path.exists(path) and "[confidentiality]" in read(path)
+
+
 class Trace:
     """The kernel's own trace of some events, as text; None of it where the kernel is locked down."""
 
     def __init__(self, name, *events):
+        if locked_down():
+            # nor is it mounted: 6.12 and newer have a bug that ends the machine at the umount
+            self.folder = None
+            return
         root = "/sys/kernel/tracing"
         if not os.path.ismount(root):
             subprocess.call(["mount", "-t", "tracefs", "none", root], stderr=subprocess.DEVNULL)
@@ -133,19 +181,20 @@ class Scrape:
     def __init__(self):
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
             self.text = answer.read().decode()
-        self.rows = []
+        self.rows, self.families = [], {}
         for line in self.text.splitlines():
             if line and line[0] != "#":
                 series, number = line.rsplit(" ", 1)
                 name, _, labels = series.partition("{")
                 self.rows.append((name, "," + labels.rstrip("}") + ",", number))
+                self.families.setdefault(name, []).append(self.rows[-1])
 
     def has(self, name):
         return f"# TYPE {name} " in self.text
 
     def value(self, name, *labels):
         """The sum, in the family's unit times 1e9 when it has fractions (nanoseconds)."""
-        found = [n for s, l, n in self.rows if s == name and all("," + w + "," in l for w in labels)]
+        found = [n for _, l, n in self.families.get(name, ()) if all("," + w + "," in l for w in labels)]
         whole = sum(int(n) for n in found if "." not in n and "e" not in n)
         parts = [n for n in found if "." in n]
         if not parts and not name.endswith("seconds_total"):
@@ -157,8 +206,8 @@ class Scrape:
         return total
 
     def variant(self, program):
-        for name, labels, _ in self.rows:
-            if name == "bpf_exporter_program_attached" and f',program="{program}",' in labels:
+        for _, labels, _ in self.families.get("bpf_exporter_program_attached", ()):
+            if f',program="{program}",' in labels:
                 return labels.split('variant="')[1].split('"')[0]
         return ""
 

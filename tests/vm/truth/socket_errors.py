@@ -4,12 +4,10 @@ import os
 import re
 import signal
 import socket
-import subprocess
 
-from common import Scrape, Since, await_child, checks, child, label, netns, read, say, v1
+from common import Scrape, Since, Trace, await_child, checks, child, label, netns, read, say, v1
 
 TCP, UDP = 8, 3
-tracing = "/sys/kernel/tracing"
 
 
 def refused():
@@ -66,23 +64,9 @@ def hog():
             s.close()
 
 
-def trace(on):
-    """The kernel's own trace of the event: an independent count, unless locked down."""
-    try:
-        if not os.path.exists(f"{tracing}/events"):
-            subprocess.call(["mount", "-t", "tracefs", "none", tracing], stderr=subprocess.DEVNULL)
-        if on:
-            open(f"{tracing}/trace", "w").close()
-        with open(f"{tracing}/events/sock/sock_exceed_buf_limit/enable", "w") as f:
-            f.write("1" if on else "0")
-        return None if on else read(f"{tracing}/trace")
-    except OSError:
-        return None
-
-
 def limited(work):
     limits = {name: read(f"/proc/sys/net/ipv4/{name}") for name in ("tcp_mem", "udp_mem")}
-    trace(True)
+    trace = Trace("limits", "sock/sock_exceed_buf_limit")
     try:
         for name in limits:
             with open(f"/proc/sys/net/ipv4/{name}", "w") as f:
@@ -92,7 +76,9 @@ def limited(work):
         for name, was in limits.items():
             with open(f"/proc/sys/net/ipv4/{name}", "w") as f:
                 f.write(was)
-    return trace(False)
+    seen = trace.lines()
+    trace.close()
+    return seen
 
 
 def events():
@@ -114,8 +100,8 @@ def events():
         else:
             say("skip", "socket: errors", "before 5.14 the kernel has no inet_sk_error_report")
         hits, mine = "ebpf_cgroup_socket_memory_limit_hits_total", label("socket_errors")
-        if seen:
-            kinds = re.findall(r"sock_exceed_buf_limit: .* kind=SK_MEM_(\w+)", seen)
+        if seen is not None:
+            kinds = re.findall(r"sock_exceed_buf_limit: .* kind=SK_MEM_(\w+)", "\n".join(seen))
             for kind in "send", "recv":
                 # other truths run out of memory as well: at least what was traced
                 got = now.value(hits, f'kind="{kind}"')

@@ -89,12 +89,14 @@ def events():
     wait_until(quiet, 60)
     # The truths of other collectors used the namespaces before: differences only.
     # Scrape and kernel at one moment: on a slow machine the scrapes themselves retransmit later on.
-    for _ in range(10):
+    for _ in range(20):
         kernel = [snmp(ns) for ns in ("a", "b", None)]
-        time.sleep(2.5)  # two polls
         scrape_after = Scrape()
         if [snmp(ns)["RetransSegs"] for ns in ("a", "b", None)] == [k["RetransSegs"] for k in kernel]:
             break
+        time.sleep(0.5)
+    else:
+        raise TimeoutError("something retransmits all the time: the kernel's counters were never the same before and after a scrape")
     a, b, here = ({k: n - was[k] for k, n in now.items()} for now, was in zip(kernel, before))
 
     def total(name):
