@@ -5,6 +5,7 @@
  * The kernel has no tracepoint where a process takes a connection from its queue, so a trampoline of
  * one function is needed; that costs each accept() of the node some 100 ns, and not every kernel has it.
  */
+#include "nested.bpf.h"
 #include "owner.bpf.h"
 
 COLLECTOR(OFF, MEDIUM);
@@ -32,8 +33,7 @@ struct {
 } accept_ready___before_5_11 SEC(".maps");
 
 /* `?`, as the next: they count nothing by themselves, and where the trampoline is missing all is. */
-SEC("?tp_btf/inet_sock_set_state")
-int BPF_PROG(accept_connection_ready, struct sock *sk, int from, int to)
+NESTED_PROG("?tp_btf/inet_sock_set_state", accept_connection_ready, struct sock *sk, int from, int to)
 {
 	__u64 address = (__u64)sk, now, *since;
 
@@ -52,8 +52,7 @@ int BPF_PROG(accept_connection_ready, struct sock *sk, int from, int to)
 }
 
 /* Connections that nobody accepts. */
-SEC("?tp_btf/tcp_destroy_sock")
-int BPF_PROG(accept_no_connection, struct sock *sk)
+NESTED_PROG("?tp_btf/tcp_destroy_sock", accept_no_connection, struct sock *sk)
 {
 	__u64 address = (__u64)sk;
 

@@ -5,6 +5,7 @@
  * Requests, not bios: what a disk is asked for after merging, as in /proc/diskstats. The group is
  * the one that the bio was made for, which on cgroup v2 is right for writeback too.
  */
+#include "nested.bpf.h"
 #include "who.bpf.h"
 
 enum operation { OPERATION_UNKNOWN, OPERATION_READ, OPERATION_WRITE, OPERATION_FLUSH, OPERATION_DISCARD };
@@ -171,8 +172,7 @@ int block_submit(__u64 *ctx)
 	return 0;
 }
 
-SEC("tp_btf/block_rq_insert")
-int block_insert(__u64 *ctx)
+NESTED_PROG("tp_btf/block_rq_insert", block_insert)
 {
 	struct request *rq = after_queue(ctx, block_rq_insert);
 	struct in_flight fresh = {}, *known;
@@ -192,8 +192,7 @@ int block_insert(__u64 *ctx)
 	return 0;
 }
 
-SEC("tp_btf/block_rq_issue")
-int block_issue(__u64 *ctx)
+NESTED_PROG("tp_btf/block_rq_issue", block_issue)
 {
 	struct request *rq = after_queue(ctx, block_rq_issue);
 	struct in_flight now = {}, *known;
@@ -219,8 +218,7 @@ int block_issue(__u64 *ctx)
 	return 0;
 }
 
-SEC("tp_btf/block_rq_merge")
-int block_merge(__u64 *ctx)
+NESTED_PROG("tp_btf/block_rq_merge", block_merge)
 {
 	__u64 id = (__u64)after_queue(ctx, block_rq_merge);
 
@@ -232,8 +230,7 @@ int block_merge(__u64 *ctx)
  * The disk took it, or was about to, and gave it back. Mostly it then goes to the front of the queue
  * without another block_rq_insert, and waits from now on.
  */
-SEC("tp_btf/block_rq_requeue")
-int block_requeue(__u64 *ctx)
+NESTED_PROG("tp_btf/block_rq_requeue", block_requeue)
 {
 	struct request *rq = after_queue(ctx, block_rq_requeue);
 	struct gendisk *disk = request_disk(rq);
@@ -294,8 +291,8 @@ static __always_inline void done(struct request *rq)
 	bpf_map_delete_elem(&block_in_flight, &id);
 }
 
-SEC("?tp_btf/block_io_done") /* where there is none, block_rq_complete does its work */
-int BPF_PROG(block_done, struct request *rq)
+/* Where there is none, block_rq_complete does its work. */
+NESTED_PROG("?tp_btf/block_io_done", block_done, struct request *rq)
 {
 	done(rq);
 	return 0;
@@ -335,8 +332,7 @@ static __always_inline void failed(struct request *rq, int error)
 		ADD(row->errors, 1);
 }
 
-SEC("tp_btf/block_rq_complete")
-int BPF_PROG(block_complete, struct request *rq, int error, unsigned int bytes)
+NESTED_PROG("tp_btf/block_rq_complete", block_complete, struct request *rq, int error, unsigned int bytes)
 {
 	__u64 id = (__u64)rq;
 	struct in_flight *request = bpf_map_lookup_elem(&block_in_flight, &id);
@@ -369,8 +365,8 @@ int BPF_PROG(block_complete, struct request *rq, int error, unsigned int bytes)
 	return 0;
 }
 
-SEC("?tp_btf/block_rq_error") /* likewise */
-int BPF_PROG(block_error, struct request *rq, int error)
+/* Likewise. */
+NESTED_PROG("?tp_btf/block_rq_error", block_error, struct request *rq, int error)
 {
 	failed(rq, error);
 	return 0;

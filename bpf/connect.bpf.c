@@ -7,6 +7,7 @@
  * but the exit of every system call of the node would see it, and the kernel counts it neither as
  * ActiveOpens nor as AttemptFails: it is not counted here.
  */
+#include "nested.bpf.h"
 #include "owner.bpf.h"
 
 struct tcp {
@@ -196,8 +197,7 @@ static __always_inline void connection_ends(struct sock *sk)
  * Two sides that connect to each other at once go through SYN_RECV as accepted sockets do: what tells
  * them apart is the attempt. DCCP, SCTP and MPTCP (whose subflows are TCP) share this tracepoint.
  */
-SEC("tp_btf/inet_sock_set_state")
-int BPF_PROG(connect_state, struct sock *sk, int from, int to)
+NESTED_PROG("tp_btf/inet_sock_set_state", connect_state, struct sock *sk, int from, int to)
 {
 	if (sk->sk_protocol != IPPROTO_TCP)
 		return 0;
@@ -228,8 +228,7 @@ int BPF_PROG(connect_state, struct sock *sk, int from, int to)
  * Before 6.11 (853c3bd7b791) the process hears of the error before the state changes, and may have taken
  * it from the socket on another CPU by then: the failure would look like its own close.
  */
-SEC("?tp_btf/inet_sk_error_report")
-int BPF_PROG(connect_error, struct sock *sk)
+NESTED_PROG("?tp_btf/inet_sk_error_report", connect_error, struct sock *sk)
 {
 	struct attempt *attempt;
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-3-Clause */
 /* bpf/drop.bpf.c: packets that the kernel threw away, and why. */
 #include "device.bpf.h"
+#include "nested.bpf.h"
 #include "owner.bpf.h"
 
 COLLECTOR(ON, HOT);
@@ -65,8 +66,7 @@ static __always_inline cgroup_id_t cgroup_of_drop(struct sk_buff *skb, struct so
 	return dev ? cgroup_of_netns(dev->nd_net.net) : CGROUP_ROOT;
 }
 
-SEC("tp_btf/kfree_skb")
-int skb_drop(__u64 *ctx)
+NESTED_PROG("tp_btf/kfree_skb", skb_drop)
 {
 	struct sk_buff *skb = (void *)ctx[0];
 	struct net_device *dev = device_of(skb);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-3-Clause */
 /* bpf/listen.bpf.c: how full the accept queues of listening TCP sockets are, and what they drop. */
-#include "owner.bpf.h"
 #include "listen.bpf.h"
+#include "nested.bpf.h"
+#include "owner.bpf.h"
 
 struct port_key {
 	cgroup_id_t cgroup;
@@ -118,9 +119,8 @@ int listen_poll_files(struct bpf_iter__task_file *ctx)
 	return 0;
 }
 
-/* The tracepoint comes before the state changes: nothing is dropped here unseen. */
-SEC("?tp_btf/inet_sock_set_state") /* of no use without the iterator */
-int BPF_PROG(listen_begin_or_end, struct sock *sk, int from, int to)
+/* The tracepoint comes before the state changes: nothing is dropped here unseen. Of no use without the iterator. */
+NESTED_PROG("?tp_btf/inet_sock_set_state", listen_begin_or_end, struct sock *sk, int from, int to)
 {
 	struct listener *listener;
 	struct port_key key = {};

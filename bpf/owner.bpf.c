@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-3-Clause */
 /* bpf/owner.bpf.c: remembers which process owns a socket, and who lives in a network namespace; counts nothing. */
-#include "owner.bpf.h"
 #include "listen.bpf.h"
+#include "nested.bpf.h"
+#include "owner.bpf.h"
 
 static __always_inline void remember_by_address(struct sock *sk, int from, int to)
 {
@@ -25,8 +26,7 @@ static __always_inline void remember_by_address(struct sock *sk, int from, int t
 }
 
 /* Not at its TCP_CLOSE: a socket that is broken off (SO_LINGER 0) sends its reset after that. */
-SEC("tp_btf/tcp_destroy_sock")
-int BPF_PROG(owner_of_no_socket, struct sock *sk)
+NESTED_PROG("tp_btf/tcp_destroy_sock", owner_of_no_socket, struct sock *sk)
 {
 	__u64 address = (__u64)sk;
 
@@ -36,8 +36,7 @@ int BPF_PROG(owner_of_no_socket, struct sock *sk)
 }
 
 /* The process that connects or listens does so itself: here, and only here, `current` is right. */
-SEC("tp_btf/inet_sock_set_state")
-int BPF_PROG(owner_of_new_socket, struct sock *sk, int from, int to)
+NESTED_PROG("tp_btf/inet_sock_set_state", owner_of_new_socket, struct sock *sk, int from, int to)
 {
 	struct owner fresh = { .by_itself = true };
 	struct owner *owner;

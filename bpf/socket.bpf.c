@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-3-Clause */
 /* bpf/socket.bpf.c: what went wrong on sockets of any protocol: errors, memory that was refused. */
+#include "nested.bpf.h"
 #include "owner.bpf.h"
 
 struct error_key {
@@ -24,8 +25,7 @@ struct cgroup_socket_memory {
 };
 TABLE(HASH, cgroup_socket___memory, cgroup_id_t, struct cgroup_socket_memory, 4096);
 
-SEC("tp_btf/inet_sk_error_report")
-int BPF_PROG(socket_error, struct sock *sk)
+NESTED_PROG("tp_btf/inet_sk_error_report", socket_error, struct sock *sk)
 {
 	struct error_key key = {};
 	struct cgroup_socket_error *row;
@@ -43,8 +43,8 @@ int BPF_PROG(socket_error, struct sock *sk)
 	return 0;
 }
 
-SEC("tp_btf/sock_exceed_buf_limit")
-int BPF_PROG(socket_memory_limit, struct sock *sk, struct proto *protocol, long allocated, int kind)
+NESTED_PROG("tp_btf/sock_exceed_buf_limit", socket_memory_limit, struct sock *sk, struct proto *protocol,
+	    long allocated, int kind)
 {
 	struct cgroup_socket_memory *row;
 	struct who who;

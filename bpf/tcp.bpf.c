@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-3-Clause */
 /* bpf/tcp.bpf.c: what went wrong on TCP connections: segments sent again, connections reset. */
+#include "nested.bpf.h"
 #include "owner.bpf.h"
 
 enum cause { CAUSE_UNKNOWN, CAUSE_FAST, CAUSE_RTO, CAUSE_PROBE, CAUSE_SYN };
@@ -68,8 +69,7 @@ static __always_inline enum cause cause_of(struct sock *sk)
 	}
 }
 
-SEC("tp_btf/tcp_retransmit_skb")
-int tcp_retransmit(__u64 *ctx)
+NESTED_PROG("tp_btf/tcp_retransmit_skb", tcp_retransmit)
 {
 	struct sock *sk = (void *)ctx[0];
 	struct sk_buff *skb = (void *)ctx[1];
@@ -86,8 +86,7 @@ int tcp_retransmit(__u64 *ctx)
 	return 0;
 }
 
-SEC("tp_btf/tcp_retransmit_synack")
-int BPF_PROG(tcp_synack_retransmit, struct sock *listener)
+NESTED_PROG("tp_btf/tcp_retransmit_synack", tcp_synack_retransmit, struct sock *listener)
 {
 	struct who who;
 	struct tcp *row;
@@ -99,8 +98,7 @@ int BPF_PROG(tcp_synack_retransmit, struct sock *listener)
 	return 0;
 }
 
-SEC("tp_btf/tcp_send_reset")
-int tcp_reset_sent(__u64 *ctx)
+NESTED_PROG("tp_btf/tcp_send_reset", tcp_reset_sent)
 {
 	struct sock *sk = (void *)ctx[0];
 	struct reason_key key = { .who.cgroup = CGROUP_ROOT };
@@ -116,8 +114,7 @@ int tcp_reset_sent(__u64 *ctx)
 	return 0;
 }
 
-SEC("tp_btf/tcp_receive_reset")
-int BPF_PROG(tcp_reset_received, struct sock *sk)
+NESTED_PROG("tp_btf/tcp_receive_reset", tcp_reset_received, struct sock *sk)
 {
 	struct who who;
 	struct tcp *row;

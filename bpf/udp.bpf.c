@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-3-Clause */
 /* bpf/udp.bpf.c: datagrams that reached their socket and found no room in it. */
 #include "device.bpf.h"
+#include "nested.bpf.h"
 #include "owner.bpf.h"
 
 struct reason {
@@ -56,8 +57,7 @@ static __always_inline void who_of_receiver(struct who *who, struct sock *sk)
  * -ENOMEM: the socket's own buffer is full; else (-ENOBUFS) there is no memory for UDP. The latter is
  * taken from kfree_skb where that names the socket: from 6.19 on this hook no longer fires for it.
  */
-SEC("tp_btf/udp_fail_queue_rcv_skb")
-int BPF_PROG(udp_receive_drop, int rc, struct sock *sk)
+NESTED_PROG("tp_btf/udp_fail_queue_rcv_skb", udp_receive_drop, int rc, struct sock *sk)
 {
 	bool is_rcvbuf = rc == -ENOMEM;
 	struct who who;
@@ -78,8 +78,7 @@ struct {
 } raw_packet SEC(".maps");
 
 /* Raw, ICMP, CAN, ... AF_PACKET has queues of its own, and no hook: see skb_drops PACKET_SOCK_ERROR. */
-SEC("tp_btf/sock_rcvqueue_full")
-int BPF_PROG(socket_queue_drop, struct sock *sk, struct sk_buff *skb)
+NESTED_PROG("tp_btf/sock_rcvqueue_full", socket_queue_drop, struct sock *sk, struct sk_buff *skb)
 {
 	struct family_key key = { .family = sk->__sk_common.skc_family };
 	struct cgroup_socket *row;
@@ -131,8 +130,7 @@ static __always_inline void count_ipv6(struct sk_buff *skb, __u32 reason)
 }
 
 /* Of all drops, what the hooks above do not tell. */
-SEC("tp_btf/kfree_skb")
-int udp_other_drop(__u64 *ctx)
+NESTED_PROG("tp_btf/kfree_skb", udp_other_drop)
 {
 	bool is_memory, is_rcvbuf;
 	struct who who;

@@ -161,8 +161,10 @@ static void note_missing(struct collector *c)
 	size_t used = 0, missing = 0, needed = 0;
 
 	for (size_t i = 0; i < c->nr_programs; i++) {
-		needed += !c->programs[i].is_optional;
-		if (!c->programs[i].is_missing || c->programs[i].is_optional)
+		if (c->programs[i].is_optional || c->programs[i].is_nested)
+			continue;
+		needed++;
+		if (!c->programs[i].is_missing)
 			continue;
 		missing++;
 		if (used < sizeof(c->reason))

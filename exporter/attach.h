@@ -34,6 +34,9 @@ struct program {
 	bool is_optional; /* SEC("?..."): another program does its work where it is missing, it
 			     does another's, or is of no use without it */
 	bool is_missing;  /* this kernel has no such hook */
+	bool is_nested;	  /* the second one of a NESTED_PROG (bpf/nested.bpf.h), no program of its
+			     own to anybody who looks */
+	const uint64_t *rescued; /* of the first one: what the second did for it; NULL: no such pair */
 };
 
 /* How often a collector's hooks fire on a busy node: COLLECTOR() in bpf/metrics.bpf.h. */

@@ -138,6 +138,7 @@ void hook_look(struct program *program, const struct collector *c, const struct 
 
 	/* libbpf cuts the `?` of SEC("?...") off and leaves such a program switched off */
 	program->is_optional = !bpf_program__autoload(program->bpf);
+	program->is_nested = strstr(bpf_program__name(program->bpf), "___nested");
 	program->hook = strchr(section, '/') ? strchr(section, '/') + 1 : section;
 	program->is_tracing = kind;
 	if (!kind)

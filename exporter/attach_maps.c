@@ -360,5 +360,9 @@ int maps_find_variables(struct collectors *collectors, struct collector *c)
 		snprintf(name, sizeof(name), "%s___lost", c->schema.tables[i].name);
 		c->lost[i] = counter(c, name);
 	}
+	for (size_t i = 0; i < c->nr_programs; i++) {
+		snprintf(name, sizeof(name), "%s___rescued", bpf_program__name(c->programs[i].bpf));
+		c->programs[i].rescued = counter(c, name);
+	}
 	return 0;
 }

@@ -239,8 +239,10 @@ int list_check(FILE *out, const struct collectors *collectors)
 		size_t attached = 0, wanted = 0;
 
 		for (size_t k = 0; k < c->nr_programs; k++) {
-			attached += c->programs[k].link != NULL;
-			wanted += !(c->programs[k].is_missing && c->programs[k].is_optional);
+			const struct program *p = &c->programs[k];
+
+			attached += p->link && !p->is_nested;
+			wanted += !(p->is_missing && p->is_optional) && !p->is_nested;
 		}
 		fprintf(out, "%s: %s", c->name, collector_state_names[c->state]);
 		if (c->state != COLLECTOR_OFF)

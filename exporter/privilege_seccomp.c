@@ -126,6 +126,7 @@ struct rule {
 	}
 
 static const struct rule rules[] = {
+	BPF(BPF_OBJ_GET_INFO_BY_FD), /* what the kernel left out of a program's runs */
 	BPF(BPF_MAP_LOOKUP_ELEM),
 	BPF(BPF_MAP_UPDATE_ELEM), /* the list of pods */
 	BPF(BPF_MAP_DELETE_ELEM),

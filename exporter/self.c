@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
@@ -35,6 +36,9 @@
 	  "1 for each collector that does not run, or not whole, by the reason.")                  \
 	X(PROGRAM_ATTACHED, "bpf_exporter_program_attached", GAUGE, 0,                             \
 	  "1 when the program is attached; variant is the shape of its hook on this kernel.")      \
+	X(MISSED_RUNS, "bpf_exporter_program_missed_runs_total", COUNTER, 0,                       \
+	  "Events that the program did not see because it ran already on that CPU when they "     \
+	  "came: they are in no count.")                                                           \
 	X(MAP_ENTRIES, "bpf_exporter_map_entries", GAUGE, 0,                                       \
 	  "Rows in the table at the last poll.")                                                   \
 	X(MAP_CAPACITY, "bpf_exporter_map_capacity", GAUGE, 0, "Rows the table has room for.")     \
@@ -136,6 +140,15 @@ static void set(struct self *self, int id, const char *const *labels, uint64_t v
 		series->value = value;
 }
 
+/* Of two numbers that grow beside each other, and are read one after the other. */
+static void set_at_least(struct self *self, int id, const char *const *labels, uint64_t value)
+{
+	struct series *series = series_of(self, id, labels);
+
+	if (series && series->value < value)
+		series->value = value;
+}
+
 /* 0 is what could not be read: that is no statement about memory. */
 static void set_known(struct self *self, int id, const char *const *labels, uint64_t value)
 {
@@ -192,7 +205,7 @@ static void describe_collector(struct self *self, const struct collector *c, con
 	for (size_t i = 0; i < c->nr_programs; i++) {
 		const struct program *p = &c->programs[i];
 
-		if (p->is_optional && p->is_missing)
+		if ((p->is_optional && p->is_missing) || p->is_nested)
 			continue;
 		set(self, ID_PROGRAM_ATTACHED,
 		    LABELS("collector", c->name, "program", bpf_program__name(p->bpf), "variant",
@@ -254,6 +267,32 @@ void self_sandbox(struct self *self, const struct privilege_report *report)
 
 /* ---- each poll ---- */
 
+/*
+ * The kernel counts what it left out (recursion_misses, since 5.12; of tracepoints since it does so,
+ * 6.1). Where a second program was there for that, only what neither of them saw is missed.
+ */
+static void update_programs(struct self *self, const struct collector *c)
+{
+	for (size_t i = 0; i < c->nr_programs; i++) {
+		const struct program *p = &c->programs[i];
+		struct bpf_prog_info info = { 0 };
+		uint32_t size = sizeof(info);
+		uint64_t missed, rescued;
+
+		if (!p->link || p->is_iterator || p->is_nested)
+			continue;
+		if (bpf_obj_get_info_by_fd(bpf_program__fd(p->bpf), &info, &size) ||
+		    size < offsetof(struct bpf_prog_info, recursion_misses) +
+				    sizeof(info.recursion_misses))
+			continue;
+		missed = info.recursion_misses;
+		rescued = p->rescued ? __atomic_load_n(p->rescued, __ATOMIC_RELAXED) : 0;
+		set_at_least(self, ID_MISSED_RUNS,
+			     LABELS("collector", c->name, "program", bpf_program__name(p->bpf)),
+			     missed > rescued ? missed - rescued : 0);
+	}
+}
+
 static void update_collectors(struct self *self, const struct poller *poller)
 {
 	const struct collectors *collectors = poller->collectors;
@@ -270,6 +309,7 @@ static void update_collectors(struct self *self, const struct poller *poller)
 		if (c->error)
 			set(self, ID_COLLECTOR_ERROR,
 			    LABELS("collector", c->name, "reason", c->error), 1);
+		update_programs(self, c);
 	}
 	for (size_t i = 0; i < poller->nr_polled; i++) {
 		const struct polled_collector *p = &poller->polled[i];

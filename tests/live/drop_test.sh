@@ -62,6 +62,10 @@ scrape
 before=$(of $drops "$b_first" "$(reason NETFILTER_DROP)")
 lost=$(dropped b input)
 sent senders a send 10.99.0.2 7100 500 send fd99::2 7100 200
+all_there() { # the first ones wait for their neighbour's address
+	[ $(($(dropped b input) - lost)) -ge 700 ]
+}
+wait_until 20 all_there
 scrape
 lost=$(($(dropped b input) - lost))
 equal "firewall, in: packets dropped" "$lost" 700
