@@ -10,7 +10,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)) + "/truth")
-from common import Scrape, checks, folder, missed_runs, say  # noqa: E402
+from common import Scrape, checks, folder, say  # noqa: E402
 
 only = os.environ.get("VM_TRUTH", "")  # such as tcp, or tcp_resets: of the live test's name; or tcp,block
 names = sorted(f[:-3] for f in os.listdir(sys.path[0]) if f.endswith(".py") and f != "common.py")
@@ -28,7 +28,9 @@ for _, labels, number in scrape.families.get("bpf_exporter_program_attached", ()
     found = dict(pair.split("=", 1) for pair in labels.strip(",").replace('",', '"\n').split("\n"))
     words = [found[k].strip('"') for k in ("collector", "program", "variant")]
     say("comment", " ".join(["variant", *words, number]))
-say("comment", f"runs of programs that the kernel left out, as they ran already on that CPU: {missed_runs()}")
+for _, labels, number in scrape.families.get("bpf_exporter_program_missed_runs_total", ()):
+    if number != "0":
+        say("comment", f"missed: {labels.strip(',')} {number}")
 start = time.monotonic()
 for check in checks:
     check(scrape)

@@ -65,40 +65,15 @@ def label(group):
     return f'cgroup="/{cgroup}/{group}"'
 
 
-def exporters():
-    """Their pids."""
+def rows_left(name):
+    """Of a map of the exporter's that is no metric."""
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
             if read(f"/proc/{pid}/comm").strip() == "bpf_exporter":
-                yield pid
-        except OSError:
-            pass
-
-
-def rows_left(name):
-    """Of a map of the exporter's that is no metric."""
-    for pid in exporters():
-        try:
-            return maps.rows(pid, name)
+                return maps.rows(pid, name)
         except (OSError, SystemExit):
             pass
     raise RuntimeError(f"no exporter has a map {name}")
-
-
-def missed_runs():
-    """
-    How often a program of the exporter's did not run because it ran already on that CPU, as it does when a
-    softirq comes in between (kernel/trace/bpf_trace.c, __bpf_trace_run, since 6.1; told since 6.7).
-    """
-    missed = 0
-    for pid in exporters():
-        for file in os.listdir(f"/proc/{pid}/fdinfo"):
-            try:
-                text = read(f"/proc/{pid}/fdinfo/{file}")
-            except OSError:
-                continue
-            missed += sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("recursion_misses:"))
-    return missed
 
 
 def netns(name):
