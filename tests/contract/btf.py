@@ -80,7 +80,8 @@ class Btf:
 
         out = bytearray()
         for t in self.types[1:]:
-            n = 0 if t.kind in ("int", "array") else len(t.members)
+            # a function's linkage is where others have their number of members; all that is left here are global
+            n = 1 if t.kind == "func" else 0 if t.kind in ("int", "array") else len(t.members)
             out += struct.pack("<III", text(t.name), n | KINDS.index(t.kind) << 24 | t.flag << 31, t.ref)
             if t.extra:
                 out += struct.pack(f"<{len(t.extra)}I", *t.extra)

@@ -6,7 +6,8 @@
 
 Each CO-RE relocation of each program is looked up as libbpf does. One that the kernel lacks is fine
 when the object also asks whether it is there; else the program would not load. And each tracepoint
-must have one of the shapes in shapes.txt: an argument that moved loads well and counts wrong.
+must have one of the shapes in shapes.txt, and each function that a program hangs on: an argument that
+moved loads well and counts wrong.
 """
 
 import glob
@@ -20,6 +21,8 @@ from btf import Btf, Type, in_image  # noqa: E402
 FIELDS = {0: "offset", 1: "size", 2: "exists", 3: "signed", 4: "lshift", 5: "rshift"}
 TYPES = {7: "id", 8: "exists", 9: "size", 12: "matches"}
 VALUES = {10: "exists", 11: "value"}
+HOOKS = "tp_btf", "iter", "fentry", "fexit"
+CALL_PREFIXES = {"amd64": "__x64_", "arm64": "__arm64_"}  # of sys_x, as exporter/attach_hook.c
 
 
 class Object:
@@ -27,7 +30,7 @@ class Object:
         self.name = os.path.basename(path).removesuffix(".bpf.o")
         sections = elf_sections(open(path, "rb").read())
         self.btf = Btf(sections[".BTF"])
-        self.hooks = [s.split("/", 1) for s in sections if s.startswith(("tp_btf/", "?tp_btf/", "iter/", "?iter/"))]
+        self.hooks = [s.removeprefix("?").split("/", 1) for s in sections if s.removeprefix("?").split("/")[0] in HOOKS]
         self.needs = sorted(set(self.relocations(sections[".BTF.ext"], sections[".BTF"])))
 
     def relocations(self, ext, btf):
@@ -142,9 +145,18 @@ class Kernel:
     def type(self, name, kind):
         return None if any((k, name) in self.index for k in (kind, "enum64" if kind == "enum" else kind)) else f"no {kind} {name}"
 
-    def shape(self, hook):
-        numbers = self.index.get(("typedef", f"btf_trace_{hook}"))
-        return arguments(self.btf, numbers[0]) if numbers else None
+    def function(self, hook):
+        """The name of what SEC("fentry/hook") hangs on."""
+        return CALL_PREFIXES.get(self.name.split("-")[0], "__x64_") + hook if hook.startswith("sys_") else hook
+
+    def shape(self, kind, hook):
+        if kind == "tp_btf":
+            numbers = self.index.get(("typedef", f"btf_trace_{hook}"))
+            return arguments(self.btf, numbers[0]) if numbers else None
+        numbers = self.index.get(("func", self.function(hook)))
+        if not numbers:
+            return None
+        return ", ".join(self.btf.words(m[1]) for m in self.btf.types[self.btf.types[numbers[0]].ref].members)
 
 
 def known_shapes():
@@ -177,17 +189,18 @@ def complaints(kernel, thing, shapes):
             guarded = True
         (notes if guarded else broken).append(why)
     for kind, hook in thing.hooks:
-        if kind.endswith("iter"):
+        if kind == "iter":
             why = kernel.type(f"bpf_iter__{hook}", "struct")
             if why:
                 broken.append(why)
             continue
-        shape = kernel.shape(hook)
+        shape = kernel.shape(kind, hook)
+        what = "tracepoint" if kind == "tp_btf" else "function"
         allowed = shapes.get(hook)
         if allowed is None:
             broken.append(f"{hook} is not in shapes.txt; here it is " + (shape or "unknown: make kernel-contract-update"))
         elif (shape if shape is not None else "absent") not in allowed:
-            broken.append(f"{hook}({shape}): no program was written for this shape" if shape is not None else f"no tracepoint {hook}")
+            broken.append(f"{hook}({shape}): no program was written for this shape" if shape is not None else f"no {what} {hook}")
         elif shape is None:
             notes.append(f"no {hook}")
     return broken, notes
@@ -224,6 +237,7 @@ def check(folder, paths):
 def cut(folder, image, out):
     """Keeps structs whole that the objects look into; other structs become forward declarations."""
     kernel = Kernel(image)
+    kernel.name = os.path.basename(out)
     whole, tops = set(), set()
     for thing in (Object(p) for p in sorted(glob.glob(f"{folder}/*.bpf.o"))):
         for what, name, *_ in thing.needs:
@@ -232,7 +246,8 @@ def cut(folder, image, out):
             if t.kind in ("struct", "union", "enum") and t.name:
                 whole.add(t.name.split("___")[0])
         for kind, hook in thing.hooks:
-            tops.add(("typedef", f"btf_trace_{hook}") if kind.endswith("tp_btf") else ("struct", f"bpf_iter__{hook}"))
+            tops.add({"tp_btf": ("typedef", f"btf_trace_{hook}"), "iter": ("struct", f"bpf_iter__{hook}")}.get(
+                kind, ("func", kernel.function(hook))))
     tops |= {(k, n) for n in whole for k in ("struct", "union", "enum", "enum64", "typedef") if (k, n) in kernel.index}
     new, moved = Btf(), {0: 0}
 
@@ -249,7 +264,7 @@ def cut(folder, image, out):
         t = Type(old.kind, old.name, old.ref, old.flag, old.extra)
         moved[number] = len(new.types)
         new.types.append(t)
-        if old.kind in ("ptr", "typedef", "volatile", "const", "restrict", "func_proto", "type_tag"):
+        if old.kind in ("ptr", "typedef", "volatile", "const", "restrict", "func", "func_proto", "type_tag"):
             t.ref = copy(old.ref)
         if old.kind == "array":
             t.extra = (copy(old.extra[0]), copy(old.extra[1]), old.extra[2])

@@ -37,6 +37,8 @@ breaks "an enum's value that is gone" "bpf/*.h vmlinux/vmlinux.h" memory_cgrp_id
 	"no enum cgroup_subsys_id memori_cgrp_id"
 breaks "a tracepoint that is gone" bpf/tcp.bpf.c 'tp_btf\/tcp_receive_reset' 'tp_btf\/tcp_received_reset' \
 	"tcp_received_reset is not in shapes.txt"
+breaks "a function that is gone" bpf/accept.bpf.c 'fexit\/inet_csk_accept' 'fexit\/inet_csk_accepts' \
+	"inet_csk_accepts is not in shapes.txt"
 breaks "a prototype that no kernel's is like" vmlinux/vmlinux.h 'struct bdi_writeback {.*' 'struct bdi_writeback; struct b {' \
 	"struct bdi_writeback is only declared"
 breaks "a shape that nobody wrote for" tests/contract/shapes.txt ' | bool, task_struct \*, task_struct \*$' '' \
