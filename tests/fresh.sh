@@ -16,6 +16,8 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 # shellcheck source=tests/tap.sh
 . tests/tap.sh
+# shellcheck source=tests/debian.sh
+. tests/debian.sh
 tree=$PWD
 suite=${1-}
 command=${2:-run}
@@ -44,10 +46,7 @@ if [ -z "${FRESH_SANDBOX-}" ]; then
 	FRESH_SANDBOX=1 exec unshare --mount --propagation private bash "tests/${0##*/}" "$@"
 fi
 unset FRESH_SANDBOX
-cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/bpf_exporter
-tarball=$cache/$suite.tar.gz
-packages=$cache/$suite.packages
-mkdir -p "$packages" || no "cannot write $cache"
+debian_cache || no "cannot write $cache"
 
 # ---- the end: also of a test that is killed ----
 
@@ -108,41 +107,6 @@ sweep() {
 
 # ---- the new machine ----
 
-# "URI SUITE" of each Debian source of this machine's, for the other suite.
-sources() {
-	# shellcheck disable=SC2016 # the fields are apt's
-	apt-get indextargets --format '$(ORIGIN) $(REPO_URI) $(RELEASE)' 'Identifier: Packages' |
-		awk -v suite="$suite" '$1 == "Debian" { sub(/^[a-z]+/, suite, $3); print $2, $3 }' | sort -u
-}
-
-make_tarball() {
-	local uri new=$cache/$suite.new.$$ log=$cache/$suite.log
-	uri=$(sources | awk -v suite="$suite" '$2 == suite { print $1; exit }')
-	[ -n "$uri" ] || { echo "no Debian source in this machine's apt lists"; return 1; }
-	root=$tap_tmp/root
-	debootstrap --variant=minbase "$suite" "$root" "$uri" >"$log" 2>&1 || { tail -n 2 "$log"; return 1; }
-	mkdir -p "$packages"
-	sources | while read -r uri release; do
-		echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $uri $release main"
-	done >"$root/etc/apt/sources.list"
-	apt-config dump | grep -E '^Acquire::(Check-|http|https|Retries)' >"$root/etc/apt/apt.conf.d/00machine"
-	echo force-unsafe-io >"$root/etc/dpkg/dpkg.cfg.d/unsafe-io" # nobody's disk fails here
-	cp /etc/resolv.conf "$root/etc/resolv.conf"
-	chroot "$root" apt-get -q update >>"$log" 2>&1 || { grep -m1 '^[EW]:' "$log"; return 1; }
-	tar -C "$root" --numeric-owner -cf - . | gzip -1 >"$new" && mv "$new" "$tarball" || return 1
-	rm -rf --one-file-system "$root" "$packages"
-	mkdir -p "$packages"
-}
-
-# An old tarball is better than none: its lists are only out of date.
-have_tarball() {
-	local why
-	[ -z "$(find "$tarball" -mtime -14 2>/dev/null)" ] || return 0
-	why=$(make_tarball 2>&1) && return 0
-	rm -rf --one-file-system "$tap_tmp/root" "$cache/$suite.new.$$"
-	[ -e "$tarball" ] || no "cannot make it: $why"
-}
-
 unpack() {
 	root=$tap_tmp/root
 	mkdir "$root"
@@ -174,13 +138,6 @@ fetch() {
 	cp "$packages"/*.deb "$root/var/cache/apt/archives/" 2>/dev/null
 	new "list=\"make \$(sh deploy/deps.sh $1 list)\"; $get \$list || { apt-get update; $get \$list; }" || return 1
 	cp -n "$root"/var/cache/apt/archives/*.deb "$packages/"
-}
-
-have_tarball_locked() {
-	exec 9>"$cache/$suite.lock"
-	flock 9
-	have_tarball
-	flock -u 9
 }
 
 installed() { # what dpkg did so far
@@ -349,7 +306,7 @@ checks() {
 
 sweep
 tap_tmp=$(mktemp -d -t "bpf_exporter_fresh_$$_XXXXXX") || no "no temp folder"
-have_tarball_locked
+debian_tarball
 unpack || no "cannot unpack $tarball"
 if [ "$command" = run ]; then
 	why=$(fetch build 2>&1) || no "cannot fetch the packages: $(grep -m1 '^E:' <<<"$why")"

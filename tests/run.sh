@@ -107,7 +107,7 @@ for test in tests/golden/*.sh tests/fuzz/*.sh tests/cli/*.sh tests/ships/*.sh te
 	cgroups_sweep
 done
 # last, and longest: real kernels in VMs, and the table of what each of them takes
-limit=1200 run vm/run.sh env VM_SHORT=1 bash tests/vm/run.sh
+limit=1200 run vm/run.sh bash tests/vm/run.sh
 grep -s '^|' "$log/vm_run.sh.log"
 if [ -s "$log/skips" ]; then
 	printf '\nSkipped, and why:\n'

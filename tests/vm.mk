@@ -1,7 +1,7 @@
 # Included by the Makefile: the kernels.
 .PHONY: check-vm kernel-contract kernel-contract-update print-cc
 
-check-vm: check-deps ## boot kernels in QEMU: KERNEL=6.1 (else all), TEST=tcp (else all); see tests/vm/run.sh
+check-vm: check-deps ## boot kernels in QEMU: KERNEL=6.1 (else all), TEST=tcp (else all truths); see tests/vm/run.sh
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all
 	$(Q)KERNEL=$(KERNEL) TEST=$(TEST) bash tests/vm/run.sh
 

@@ -6,7 +6,7 @@
 . "$(dirname "$0")/real.sh"
 . "$(dirname "$0")/runtimes.sh"
 live_begin "$@"
-real_needs podman:podman runc:runc conmon:conmon busybox-static:busybox
+real_needs podman:podman runc:runc conmon:conmon catatonit:catatonit busybox-static:busybox
 runtime_begin
 
 cat >"$tap_tmp/containers.conf" <<'CONF'
@@ -30,6 +30,7 @@ run() { # NAME FLAG...: sets $id
 tar -C "$runtime_image" -cf "$tap_tmp/image.tar" .
 in_room_must "${podman[@]}" import --change 'CMD ["/bin/work"]' "$tap_tmp/image.tar" localhost/work:1
 run early --network host # there when the exporter starts
+runtime_include=("/$live_cgroup/*" "/libpod_parent/*")
 runtime_exporter
 equal "the exporter is nobody" "$(stat -c %U "/proc/$exporter_pid")" nobody
 equal "and may read what podman keeps for root" \
@@ -52,7 +53,10 @@ in_room_must "${podman[@]}" restart -t 0 web1
 runtime_pid "$id"
 runtime_works "a container started again" none 'container="web1"'
 
+runtime_play "kube play" play-1
+
 remove_all() {
+	in_room_must "${podman[@]}" pod rm -fa -t 0
 	in_room_must "${podman[@]}" rm -fa -t 0
 }
 runtime_gone "containers removed" remove_all

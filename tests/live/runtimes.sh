@@ -8,31 +8,43 @@
 #   in_room_must CMD...        likewise, quietly; when it fails, says what it printed and ends the test
 #   room_spawn CMD...          the same in the background; sets $spawned
 #   runtime_oci NAME CMD FILE  the image as an archive for containerd, with that command
-#   runtime_exporter FLAG...   starts the exporter: all groups but the test's own are (other)
+#   runtime_play WHAT POD      has $podman play a pod with a container `cart`, which works
+#   runtime_exporter FLAG...   starts the exporter: all groups but $runtime_include, or the test's own, are (other)
 #   runtime_pid ID             the first process of the container that has ID in its cgroup's path, once
 #                              its program waits for work; sets $runtime_pid and $runtime_path
 #   runtime_works WHAT NET LABEL...  the container of runtime_pid does its work; its series must have it.
 #                              NET: "net" where it has the room's network, else "none"; "before": net,
 #                              but nobody counted when it started
 #   runtime_info WHAT LABEL... its ebpf_cgroup_info has these labels
+#   runtime_had_execs LABELS   the series whose labels this pattern says has the execs that it has
 #   runtime_gone WHAT CMD...   CMD removes all containers: what they counted must be in (removed)
 #
 # Runtimes leave daemons, shims and monitors that are nobody's children. So all of it runs in a process
 # namespace of its own, the room, whose first process dies with the test, and everything in it dies
 # with that one, mounts too. Its network namespace is net.sh's `a`: "host network" there means that one.
 # What is below /run, /var/lib and /var/log (the usual places of runtimes, where the exporter looks) is in
-# memory and the test's alone. Cgroups are below the test's own, in every hierarchy: sweep.sh takes them.
+# memory and the test's alone. Cgroups are below the test's own, in every hierarchy, which sweep.sh takes, or
+# in /libpod_parent.
+#
+# On a machine that is the test's alone (runtime_machine=1 before runtime_begin, tests/vm/runtimes.sh) there
+# is no need for a room: systemd, whom runtimes ask for cgroups, would not know its process numbers. Then
+# containers may be anywhere.
 
 runtime_room='' runtime_image='' runtime_pid='' runtime_path=''
+runtime_machine='' runtime_include=()
 declare -A runtime_had # by "FAMILY LABELS": what the series must have
 
 runtime_begin() {
 	local folder name
-	for folder in /run /var/lib /var/log; do
-		mount -t tmpfs -o size=256m,mode=755 none $folder
-	done
-	mkdir -p /run/netns
 	runtime_image=$tap_tmp/image
+	if [ -n "$runtime_machine" ]; then
+		runtime_image=/var/tmp/image # systemd does not see this test's mounts
+	else
+		for folder in /run /var/lib /var/log; do
+			mount -t tmpfs -o size=256m,mode=755 none $folder
+		done
+		mkdir -p /run/netns
+	fi
 	mkdir -p "$runtime_image/bin" "$runtime_image/tmp" "$runtime_image/etc" "$runtime_image/usr/bin"
 	cp /bin/busybox "$runtime_image/bin/busybox"
 	for name in sh sleep true tail nc head; do
@@ -63,18 +75,26 @@ WORK
 	cgroup_new idle
 	net_pair
 	net_spawn idle b python3 "$tcp_py" receiver listen 0.0.0.0 7000 touch "$tap_tmp/listens" serve
+	need 20 test -e "$tap_tmp/listens"
+	net_rule b 'numgen inc mod 25 == 0 drop'
+	[ -z "$runtime_machine" ] || return
 	# shellcheck disable=SC2016
 	spawn nsenter --net=/run/netns/a unshare --mount --pid --fork --kill-child --mount-proc \
 		bash -c 'echo >"$1"; while :; do sleep 1000; done' room "$tap_tmp/room"
 	need 10 test -e "$tap_tmp/room"
-	need 20 test -e "$tap_tmp/listens"
 	runtime_room=$(cat "/proc/$spawned/task/$spawned/children")
 	runtime_room=${runtime_room// /}
-	net_rule b 'numgen inc mod 25 == 0 drop'
+}
+
+# Sets $enter: what enters the room.
+runtime_enter() {
+	enter=(nsenter --net=/run/netns/a)
+	[ -n "$runtime_machine" ] || enter=(nsenter --target "$runtime_room" --mount --pid --net)
 }
 
 in_room() {
-	nsenter --target "$runtime_room" --mount --pid --net "$@"
+	runtime_enter
+	"${enter[@]}" "$@"
 }
 
 in_room_must() {
@@ -84,7 +104,8 @@ in_room_must() {
 }
 
 room_spawn() {
-	spawn nsenter --target "$runtime_room" --mount --pid --net "$@"
+	runtime_enter
+	spawn "${enter[@]}" "$@"
 }
 
 runtime_oci() {
@@ -105,18 +126,48 @@ tap_cleanup() {
 	for folder in "/sys/fs/cgroup/$live_cgroup" /sys/fs/cgroup/*/"$live_cgroup"; do
 		cgroup_remove "$folder"
 	done
+	# kube play's pods have no other place
+	find /sys/fs/cgroup/libpod_parent /sys/fs/cgroup/*/libpod_parent -depth -type d -exec rmdir {} \; 2>/dev/null
+}
+
+runtime_play() {
+	cat >"$tap_tmp/pod.yaml" <<-POD
+		apiVersion: v1
+		kind: Pod
+		metadata: { name: $2 }
+		spec:
+		  hostNetwork: true
+		  containers:
+		  - { name: cart, image: "localhost/work:1", resources: { limits: { memory: 30Mi } } }
+	POD
+	in_room_must "${podman[@]}" kube play --no-hosts "$tap_tmp/pod.yaml"
+	in_room_must "${podman[@]}" ps -q --no-trunc --filter "name=$2-cart"
+	runtime_pid "$(tail -n 1 "$tap_tmp/out")"
+	runtime_works "$1" net "container=\"$2-cart\""
+	runtime_had_execs 'container="[^"]*-infra"' # of the pod itself
+}
+
+runtime_had_execs() {
+	local line
+	line=$(grep "^ebpf_cgroup_execs_total{$1} " "$tap_tmp/scrape") || return
+	line=${line#*\{}
+	runtime_had["execs $(tr , ' ' <<<"${line%\}*}")"]=${line##* }
 }
 
 runtime_exporter() {
-	exporter_start "--cgroup.include=/$live_cgroup/*" --cgroup.retention=1s "$@"
+	[ ${#runtime_include[@]} != 0 ] || runtime_include=("/$live_cgroup/*")
+	exporter_start "${runtime_include[@]/#/--cgroup.include=}" --cgroup.retention=1s "$@"
 }
 
 runtime_find() {
-	local folder
-	folder=$(find "${live_roots[0]}/$live_cgroup" -type d \( -name "$1" -o -name "*-$1" \) | head -n 1)
+	local folder below=("${live_roots[0]}/$live_cgroup" "${live_roots[0]}/libpod_parent")
+	[ -z "$runtime_machine" ] || below=("${live_roots[0]}")
+	folder=$(find "${below[@]}" -type d \( -name "$1" -o -name "*-$1" -o -name "*-$1.scope" \) 2>/dev/null |
+		grep -v -e -conmon- | head -n 1)
 	[ -n "$folder" ] || return
 	runtime_path=${folder#"${live_roots[0]}"}
-	runtime_pid=$(sort -n "$folder/cgroup.procs" | head -n 1)
+	# crun has another group inside
+	runtime_pid=$(find "$folder" -name cgroup.procs -exec cat {} + | sort -n | head -n 1)
 	[ -n "$runtime_pid" ]
 }
 
@@ -200,7 +251,7 @@ runtime_gone() {
 	for key in "${!runtime_had[@]}"; do
 		sum[${key%% *}]=$((${sum[${key%% *}]-0} + ${runtime_had[$key]}))
 	done
-	check "$what: their series end" wait_until 4 runtime_has_moved
+	check "$what: their series end" wait_until 20 runtime_has_moved
 	for family in "${!sum[@]}"; do
 		equal "$what: $family are in (removed)" $((
 			$(value "ebpf_cgroup_${family}_total" 'cgroup="(removed)"') -

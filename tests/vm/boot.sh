@@ -3,7 +3,7 @@
 #
 #   tests/vm/boot.sh CELL FOLDER TREE [NAME=VALUE | TEST]...
 #
-# CELL is ARCH-SERIES[-lockdown][-v1][-cpus256] (tests/vm/fetch.sh has the series), TREE a disk made by
+# CELL is ARCH-SERIES[-lockdown][-v1][-cpus256][-systemd] (tests/vm/fetch.sh has the series), TREE a disk made by
 # tests/vm/run.sh with this tree in it. FOLDER gets console.log (the kernel's) and output.log (the
 # tests'). The status is the tests'; 125 when the kernel panicked, 124 when it took too long.
 set -eu
@@ -16,6 +16,7 @@ options=${cell#*-*-}
 base=${cell%"${options:+-$options}"}
 arch=${base%%-*}
 kernel=$cache/kernel/$base
+initramfs=$kernel/initramfs.$(cksum <"$0" | cut -d ' ' -f 1) # the cache is everybody's, this script is not
 mkdir -p "$out"
 
 cat_kernel_arguments() {
@@ -23,13 +24,14 @@ cat_kernel_arguments() {
 	printf '%s' "console=$1 panic=-1 printk.devkmsg=on loglevel=7"
 	[ "$arch" != amd64 ] || printf ' no_timer_check tsc=reliable' # else words for init
 	case -$options- in *-lockdown-*) printf ' lockdown=confidentiality' ;; esac
+	case -$options- in *-systemd-*) printf ' systemd.show_status=0' ;; esac
 	# before 6.9; since then the argument only takes from the firmware's list
 	case -$options- in *-cpus256-*) printf ' possible_cpus=256' ;; esac
 }
 
 # A kernel's initramfs: busybox, its modules, and the few lines that go over to the real root.
 make_initramfs() {
-	[ ! -e "$kernel/initramfs" ] || [ "$0" -nt "$kernel/initramfs" ] || return 0
+	[ ! -e "$initramfs" ] || return 0
 	new=$(mktemp -d)
 	mkdir -p "$new"/{bin,proc,dev,mnt,lib}
 	trap 'rm -rf "$new"' EXIT
@@ -53,11 +55,13 @@ make_initramfs() {
 		$b cp -r /lib/modules/* /mnt/lib/modules/
 		$b mount --move /proc /mnt/proc
 		$b mount --move /dev /mnt/dev
+		case $2 in *systemd*) exec $b switch_root /mnt /lib/systemd/systemd ;; esac
 		exec $b switch_root /mnt /bin/bash /tree/tests/vm/guest.sh "$@"
 	INIT
 	chmod 755 "$new/init"
 	(cd "$new" && find . | cpio -o -H newc --quiet) >"$kernel/.initramfs.$$"
-	mv "$kernel/.initramfs.$$" "$kernel/initramfs"
+	mv "$kernel/.initramfs.$$" "$initramfs"
+	find "$kernel" -maxdepth 1 -name 'initramfs*' -mtime +1 -delete
 }
 
 drive() {
@@ -81,13 +85,15 @@ arm64)
 	guest_port=ttyS0
 	;;
 esac
+root=$cache/root/$arch.img
+case -$options- in *-systemd-*) root=$cache/root/systemd.img ;; esac
 rm -f "$out/console.log" "$out/output.log"
 status=0
 # shellcheck disable=SC2046 # drive gives words
 setpriv --pdeathsig TERM timeout --kill-after=5 "${VM_TIMEOUT:-450}" \
 	"${machine[@]}" -accel tcg,thread=single -m "${VM_MEMORY:-640}" -smp "${VM_CPUS:-2}" \
-	-nodefaults -display none -no-reboot "${ports[@]}" $(drive "$cache/root/$arch.img" root) \
-	$(drive "$tree" tree) -kernel "$kernel/vmlinuz" -initrd "$kernel/initramfs" \
+	-nodefaults -display none -no-reboot "${ports[@]}" $(drive "$root" root) \
+	$(drive "$tree" tree) -kernel "$kernel/vmlinuz" -initrd "$initramfs" \
 	-append "$(cat_kernel_arguments $console) -- $guest_port ${options:-open} $*" \
 	>"$out/qemu.log" 2>&1 </dev/null || status=$?
 [ "$status" != 124 ] && [ "$status" != 137 ] || exit 124

@@ -1,16 +1,22 @@
 #!/bin/bash
 # Process 1 of the VM: sets up what a machine has, runs the tests, powers off. tests/vm/boot.sh starts
 # it with: PORT (for the output), OPTIONS (open, lockdown, v1, cpus256; joined by -), TEST or NAME=VALUE...
+# With the option systemd it is a service, and finds most of that done.
 port=$1 options=$2
 shift 2
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C
-mount -t tmpfs none /run
-mount -t tmpfs none /tmp
-mount -t sysfs none /sys
-mount -t securityfs none /sys/kernel/security 2>/dev/null
-mount -t bpf none /sys/fs/bpf
+case -$options- in
+*-systemd-*) ;;
+*)
+	mount -t tmpfs none /run
+	mount -t tmpfs none /tmp
+	mount -t sysfs none /sys
+	mount -t securityfs none /sys/kernel/security 2>/dev/null
+	mount -t bpf none /sys/fs/bpf
+	;;
+esac
 mkdir -p /run/lock /run/netns /dev/shm
-mount -t tmpfs none /dev/shm
+mountpoint -q /dev/shm || mount -t tmpfs none /dev/shm
 stty -F "/dev/$port" -opost
 exec >"/dev/$port" 2>&1 </dev/null
 ip link set lo up
@@ -24,6 +30,7 @@ case -$options- in
 		mount -t cgroup -o "$controller" none "/sys/fs/cgroup/${controller%%,*}"
 	done
 	;;
+*-systemd-*) ;;
 *)
 	mount -t cgroup2 none /sys/fs/cgroup
 	echo "+cpu +memory +io +pids" >/sys/fs/cgroup/cgroup.subtree_control

@@ -1,11 +1,10 @@
 #!/usr/bin/env bash
 # Boots the matrix of kernels and prints a table: kernel x collector.
 #
-#   tests/vm/run.sh                            the whole matrix
+#   tests/vm/run.sh                            the whole matrix: does all load, and is the truth true?
 #   KERNEL=6.1 TEST=tcp tests/vm/run.sh        one kernel, one collector's tests (make check-vm)
-#   KERNEL=arm64-6.12, KERNEL=6.1-lockdown     other cells: [ARCH-]SERIES[-lockdown][-v1][-cpus256]
-#   VM_SHORT=1 tests/vm/run.sh                 as `make check` does, which has 30 minutes: everything but
-#                                              the live tests, which need an hour here
+#   KERNEL=arm64-6.12, KERNEL=6.1-lockdown     other cells: [ARCH-]SERIES[-lockdown][-v1][-cpus256][-systemd]
+#   TEST=live tests/vm/run.sh                  some of tests/live/ as well, which look closer: an hour
 #
 # Each cell leaves build/vm/CELL/console.log (the kernel's) and output.log (the tests'). A collector
 # passes when its truth test does, or when it is absent for a reason that table.py knows to be right.
@@ -13,7 +12,7 @@ set -u
 cd "$(dirname "$0")/../.." || exit 1
 . tests/tap.sh
 
-cells="amd64-5.10 amd64-newest amd64-6.1 amd64-6.12 amd64-5.10-lockdown amd64-6.1-lockdown
+cells="amd64-6.1-systemd amd64-5.10 amd64-newest amd64-6.1 amd64-6.12 amd64-5.10-lockdown amd64-6.1-lockdown
 	amd64-6.12-lockdown amd64-newest-lockdown amd64-6.1-v1 arm64-6.12 amd64-6.1-cpus256"
 # looked at closer where nothing but the kernel differs; at length on the oldest and the newest
 live_tests="block new_cgroup oom process tcp_resets tcp_synack"
@@ -25,6 +24,11 @@ if [ -n "${KERNEL-}" ]; then
 	cells=$KERNEL
 	case $KERNEL in amd64-* | arm64-*) ;; *) cells=amd64-$KERNEL ;; esac
 fi
+case ${TEST-} in # what runs in cells of that kind only
+'' | live) ;;
+runtimes) cells=$(grep -o '[^[:space:]]*-systemd[^[:space:]]*' <<<"$cells") ;;
+*) cells=$(sed 's/[^[:space:]]*-systemd[^[:space:]]*//' <<<"$cells") ;;
+esac
 
 needs() {
 	local program
@@ -59,10 +63,10 @@ make_tree() {
 
 tests_of() {
 	local test
-	if [ "${TEST-}" = survive ]; then
-		echo vm/check.sh vm/survive.sh
-		return
-	elif [ -n "${TEST-}" ]; then
+	case ${TEST-} in
+	survive | runtimes) echo "vm/check.sh vm/$TEST.sh" && return ;;
+	esac
+	if [ -n "${TEST-}" ] && [ "$TEST" != live ]; then
 		echo "VM_TRUTH=$TEST vm/check.sh vm/truth.sh"
 		for test in tests/live/"$TEST"*_test.sh; do
 			[ ! -e "$test" ] || echo "${test#tests/}"
@@ -71,9 +75,10 @@ tests_of() {
 	fi
 	case $1 in
 	*-cpus256*) echo vm/check.sh vm/survive.sh && return ;; # truths do not look at CPUs that are not there
+	*-systemd*) echo vm/check.sh vm/runtimes.sh && return ;; # they need the machine for themselves
 	esac
 	echo vm/check.sh vm/truth.sh
-	[ -z "${VM_SHORT-}" ] || return
+	[ "${TEST-}" = live ] || return
 	case $1 in
 	*-lockdown* | *-v1* | arm64-*) ;;
 	*-5.10 | *-newest) printf 'live/%s_test.sh\n' $live_tests $long_tests ;;
@@ -85,6 +90,7 @@ boot() {
 	local cell=$1 status=0 begin=$SECONDS
 	rm -rf "${out:?}/$cell"
 	# shellcheck disable=SC2046 # words
+	[[ $cell != *-systemd* ]] || local -x VM_MEMORY=1024
 	setpriv --pdeathsig TERM bash tests/vm/boot.sh "$cell" "$out/$cell" "$tap_tmp/${cell%%-*}.img" \
 		$(tests_of "$cell") || status=$?
 	echo "$status $((SECONDS - begin))" >"$out/$cell/status"
@@ -106,18 +112,21 @@ for cell in $cells; do
 	series=${cell%-lockdown*}
 	series=${series%-cpus256}
 	series=${series%-v1}
+	series=${series%-systemd}
 	if [ "${cell%%-*}" = arm64 ]; then
 		command -v qemu-system-aarch64 >/dev/null || { skip "$cell" "qemu-system-aarch64 is not installed"; continue; }
 	fi
 	if ! why=$(bash tests/vm/fetch.sh "$series" 2>&1); then
 		skip "$cell" "it cannot be fetched: $why"
+	elif [[ $cell = *-systemd* ]] && ! why=$(bash tests/vm/systemd_root.sh 2>&1); then
+		skip "$cell" "its disk cannot be made: $why"
 	elif [ ! -e "$tap_tmp/${cell%%-*}.img" ] && ! why=$(make_tree "${cell%%-*}" 2>&1); then
 		not_ok "$cell" "its disk cannot be made: ${why:-see $out/arm64.log}"
 	else
 		ready+=("$cell")
 	fi
 done
-[ -z "${VM_SHORT-}" ] || skip "live tests in VMs" "make check-vm runs them: they take an hour"
+[ -n "${TEST-}" ] || skip "live tests in VMs" "make check-vm TEST=live runs them: they take an hour"
 for object in build/arm64/bpf/*.bpf.o; do
 	[ -e "$tap_tmp/arm64.img" ] || break
 	check "arm64 has the same ${object##*/}" cmp "$object" "build/bpf/${object##*/}"
