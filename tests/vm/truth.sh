@@ -11,6 +11,7 @@ for truth in "$(dirname "$0")"/truth/*.py; do
 	group=${truth##*/}
 	cgroup_new "${group%.py}"
 done
+cgroup_new reclaim_node
 cgroup_new neighbour # who runs meanwhile, and has done nothing
 if [ -e "${live_roots[0]}/$live_cgroup/oom/memory.max" ]; then
 	echo 30M >"${live_roots[0]}/$live_cgroup/oom/memory.max"

@@ -1,9 +1,10 @@
-"""A group at its memory limit; the kernel's tracing counts too. A node that is short of memory is not made here."""
+"""A group at its memory limit, and a node that is short of memory; the kernel's tracing counts too."""
 import glob
+import mmap
 import os
 import subprocess
 
-from common import cgroup, checks, child, folder, label, locked_down, read, roots, say
+from common import Scrape, Since, cgroup, checks, child, folder, label, locked_down, read, roots, say
 
 
 def write(path, text):
@@ -18,9 +19,9 @@ class Tracing:
         if locked_down():
             self.instance, self.why = None, "this kernel is locked down"
             return
-        self.root = f"{folder}/tracing"
-        os.makedirs(self.root, exist_ok=True)
-        subprocess.call(["mount", "-t", "tracefs", "none", self.root], stderr=subprocess.DEVNULL)
+        self.root = "/sys/kernel/tracing"
+        if not os.path.ismount(self.root):
+            subprocess.call(["mount", "-t", "tracefs", "none", self.root], stderr=subprocess.DEVNULL)
         self.instance = f"{self.root}/instances/{event}"
         try:
             os.mkdir(self.instance)
@@ -29,11 +30,7 @@ class Tracing:
             self.instance, self.why = None, str(e)
 
     def end(self):
-        if not self.instance:
-            return None
-        entries = self.count()
-        subprocess.call(["umount", self.root], stderr=subprocess.DEVNULL)
-        return entries
+        return self.count() if self.instance else None
 
     def count(self):
         write(f"{self.instance}/tracing_on", 0)
@@ -65,7 +62,73 @@ def at_the_limit():
     return pid
 
 
+def allocstalls():
+    return sum(int(line.split()[1]) for line in read("/proc/vmstat").splitlines() if line.startswith("allocstall_"))
+
+
+def memory(name):
+    """In bytes, by /proc/meminfo."""
+    return int(read("/proc/meminfo").split(f"{name}:")[1].split()[0]) * 1024
+
+
+def hog(cpu, size):
+    """Takes memory faster than kswapd, which gets no CPU from it, can free what files had."""
+    def work():
+        os.sched_setaffinity(0, {cpu})
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+        area = mmap.mmap(-1, size)
+        for at in range(0, size, mmap.PAGESIZE):
+            area[at] = 1
+    return work
+
+
+def take_memory():
+    cpus = sorted(os.sched_getaffinity(0))
+    size = int(memory("MemAvailable") * 0.6 / len(cpus)) & -mmap.PAGESIZE
+    pids = [child(hog(cpu, size), "reclaim_node") for cpu in cpus]
+    for pid in pids:
+        if os.waitpid(pid, 0)[1]:
+            raise RuntimeError("a process that takes memory failed")
+
+
+def node_is_short():
+    """Gives how often processes had to free memory themselves, by vmstat and by the tracing, and how often they were
+    slowed down, by the tracing."""
+    before = allocstalls()
+    stalls, throttles = Tracing("mm_vmscan_direct_reclaim_begin"), Tracing("mm_vmscan_throttled")
+    try:
+        with open(f"/var/tmp/{cgroup}", "w+b") as f:  # a hole: pages of it are in the cache, and cost no disk
+            os.unlink(f.name)
+            f.truncate(1 << 40)
+            while memory("MemFree") > 60_000_000:
+                f.read(1 << 20)
+            take_memory()
+    finally:
+        traced = throttles.end(), stalls.end()
+    return allocstalls() - before, traced[1], traced[0]
+
+
 def events():
+    begin = Scrape()
+    stalls, traced, throttled = node_is_short()
+    end = Since(begin, Scrape())
+
+    def node(now):
+        counted = end.value("ebpf_cgroup_direct_reclaims_total", 'scope="node"')
+        say("between", "reclaim: node: some had to free memory themselves", counted, f"0 < {counted} <= {stalls}")
+        if traced is None:
+            say("skip", "reclaim: node: the kernel's tracing says the same", "this kernel is locked down")
+        else:
+            say("equal", "reclaim: node: = the kernel's tracing", counted, traced)
+        own = end.value("ebpf_cgroup_direct_reclaims_total", label("reclaim_node"), 'scope="node"')
+        say("between", "reclaim: node: by those who took it", own, f"0 < {own} <= {counted}")
+        say("equal", "reclaim: node: of the processes, too",
+            end.value("ebpf_direct_reclaims_total", label("reclaim_node"), 'comm="python3"', 'scope="node"'), own)
+        if throttled is not None and now.has("ebpf_node_reclaim_throttles_total"):
+            say("equal", "reclaim: node: slowed down = the kernel's tracing",
+                end.value("ebpf_node_reclaim_throttles_total"), throttled)
+
+    checks.append(node)
     memcg = Tracing("mm_vmscan_memcg_reclaim_begin")
     try:
         pid = at_the_limit()

@@ -13,7 +13,9 @@ name = "ebpf_cgroup_udp_receive_drops_total"
 def receive():
     signal.alarm(120)
     netns("b")
-    sockets = []
+    sockets = [socket.socket(type=socket.SOCK_DGRAM)]
+    sockets[0].setsockopt(socket.SOL_SOCKET, 33, 16 << 20)  # SO_RCVBUFFORCE
+    sockets[0].bind(("10.9.0.2", 7201))
     for family, host in (socket.AF_INET, "10.9.0.2"), (socket.AF_INET6, "::1"):
         s = socket.socket(family, socket.SOCK_DGRAM)
         s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
@@ -44,6 +46,27 @@ def errors6():
     return {l.split()[0]: int(l.split()[1]) for l in text.splitlines() if l.startswith("Udp6")}
 
 
+def no_memory(n):
+    """All UDP sockets of the node may have one page together, and since 6.0 the 1 MiB that each CPU keeps
+    back. Gives how many datagrams that cost, by the kernel."""
+    limit = "/proc/sys/net/ipv4/udp_mem"
+    was = read(limit)
+
+    def lost():
+        now = errors("b")  # MemErrors came with 5.11
+        return now["InErrors"] - now["RcvbufErrors"] - now["InCsumErrors"]
+
+    before = lost()
+    with open(limit, "w") as f:
+        f.write("1 1 1")
+    try:
+        send(n, size=1400, port=7201)
+    finally:
+        with open(limit, "w") as f:
+            f.write(was)
+    return lost() - before
+
+
 def events():
     pid = child(receive, "udp")
     wait_until(lambda: os.path.exists(f"{folder}/udp_up"))
@@ -57,6 +80,8 @@ def events():
     send(100, "b", "::1")
     six = errors6()["Udp6RcvbufErrors"] - six
     after = Scrape()
+    starved = no_memory(2000)
+    fed = Scrape()
 
     for receiver in (pid,):
         os.kill(receiver, signal.SIGKILL)
@@ -66,6 +91,9 @@ def events():
         def grew(*labels, name=name, since=begin, until=after):
             return until.value(name, *labels) - since.value(name, *labels)
 
+        say("between", "udp: datagrams were lost for want of memory", starved, f"{starved} > 20")
+        say("equal", 'udp: reason="memory" = InErrors of neither rcvbuf nor checksum',
+            grew('reason="memory"', since=after, until=fed), starved)
         say("equal", "udp: lost before anybody knew whose", grew('reason="rcvbuf"', since=zero, until=begin), first)
         has6 = "skb_drop_reason" in end.variant("udp_other_drop")
         if not has6:
