@@ -33,7 +33,7 @@
 
 #define ROUNDS	 5
 #define UPDATES	 16 /* per event of updates.bpf.c */
-#define MAX_PAIR 64
+#define MAX_PAIR 256
 
 struct count {
 	uint64_t ns, runs;

@@ -7,10 +7,7 @@
 . "$(dirname "$0")/net.sh"
 live_begin "$@"
 
-if ! grep -aq BPF_FUNC_sock_from_file /sys/kernel/btf/vmlinux; then
-	skip "${0##*/}" "before 5.11 programs cannot keep anything with a socket"
-	finish
-fi
+need_socket_storage
 
 backlog=ebpf_cgroup_tcp_listen_backlog_connections
 limit=ebpf_cgroup_tcp_listen_backlog_limit_connections

@@ -5,6 +5,7 @@
 #
 #   net_pair                    makes a (10.99.0.1, fd99::1) and b (10.99.0.2, fd99::2)
 #   net_rule NS [RULE]          nft RULE on what NS receives, instead of the last one; none: pass all
+#   need_socket_storage         ends the test where programs cannot keep anything with a socket
 #   need SECONDS CMD...         like wait_until, and ends the test when it never does
 #   net_spawn GROUP NS CMD...   like spawn, in cgroup GROUP (cgroup_new) and namespace NS
 #   end PID...                  kills what was spawned, and waits
@@ -16,6 +17,12 @@
 # live/tcp.py NAME STEP... is the process that owns sockets; it does the steps in order.
 
 tcp_py=$live_top/tests/live/tcp.py
+
+need_socket_storage() {
+	grep -aq BPF_FUNC_sock_from_file /sys/kernel/btf/vmlinux && return
+	skip "${0##*/}" "before 5.11 programs cannot keep anything with a socket"
+	finish
+}
 
 need() {
 	wait_until "$@" && return

@@ -6,10 +6,7 @@
 . "$(dirname "$0")/net.sh"
 live_begin "$@"
 
-if ! grep -aq BPF_FUNC_sock_from_file /sys/kernel/btf/vmlinux; then
-	skip "${0##*/}" "before 5.11 programs cannot keep anything with a socket"
-	finish
-fi
+need_socket_storage
 
 sockets=ebpf_cgroup_tcp_sockets
 

@@ -33,6 +33,8 @@ import struct
 import sys
 import time
 
+from steps import other_step
+
 
 def rename(name):
     with open("/proc/self/comm", "w") as comm:
@@ -270,17 +272,8 @@ def main():
             half_close(s, next(steps))
         elif step == "serve":
             serve(listener)
-        elif step == "touch":
-            with open(next(steps), "w") as flag:
-                flag.write(str(os.getpid()))
-        elif step == "await":
-            path = next(steps)
-            while not os.path.exists(path):
-                time.sleep(0.02)
-        elif step == "sleep":
-            time.sleep(1000)
         else:
-            sys.exit("no such step: " + step)
+            other_step(step, steps)
 
 
 main()

@@ -20,6 +20,8 @@ import struct
 import sys
 import time
 
+from steps import other_step
+
 from_name = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}
 
 
@@ -114,17 +116,8 @@ def main():
                 with open(path, "w") as group:
                     group.write(str(os.getpid()))
             rename(name)
-        elif step == "touch":
-            with open(next(steps), "w") as flag:
-                flag.write(str(os.getpid()))
-        elif step == "await":
-            path = next(steps)
-            while not os.path.exists(path):
-                time.sleep(0.02)
-        elif step == "sleep":
-            time.sleep(1000)
         else:
-            sys.exit("no such step: " + step)
+            other_step(step, steps)
 
 
 main()
