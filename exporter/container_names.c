@@ -42,6 +42,7 @@ const struct container_names_folder container_names_folders[] = {
 struct container_names {
 	const char *rootfs;
 	bool missing[16]; /* the top of this one of the folders did not exist at the start */
+	bool looked;	  /* in this poll, for those */
 	struct listing pods, containers;
 };
 
@@ -86,6 +87,7 @@ void container_names_new_poll(struct container_names *names)
 	/* kept no longer than a poll: they are asked for only while somebody has no name yet */
 	forget(&names->pods);
 	forget(&names->containers);
+	names->looked = false;
 }
 
 const size_t container_names_nr_folders = NR_FOLDERS;
@@ -124,6 +126,9 @@ int container_names_try(const char *rootfs, bool opens_all)
 /* Says of each runtime that came after the sandbox, once, that it is out of reach. */
 static void tell_late(struct container_names *names)
 {
+	if (names->looked)
+		return; /* many may have no name yet */
+	names->looked = true;
 	for (size_t i = 0; i < NR_FOLDERS; i++) {
 		char top[4096];
 		int fd;

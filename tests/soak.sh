@@ -38,13 +38,7 @@ spawn_in driver "$helper" "$seconds" "$tap_tmp/soak_true" "$live_cgroup" "${live
 churn=$spawned
 python3 "${BASH_SOURCE[0]%/*}/live/soak.py" "$port" "$exporter_pid" "$churn" "$seconds" $process_retention \
 	"$live_cgroup" "${live_roots[@]}" >"$tap_tmp/results" 2>"$tap_tmp/errors"
-while IFS=$'\t' read -r result what why; do
-	case $result in
-	ok) ok "$what" ;;
-	'not ok') not_ok "$what" "$why" ;;
-	*) printf '%s\n' "$result" ;;
-	esac
-done <"$tap_tmp/results"
+tap_results "$tap_tmp/results"
 [ ! -s "$tap_tmp/errors" ] || not_ok "the sampler itself" "$(tail -n 3 "$tap_tmp/errors")"
 wait "$churn"
 equal "the churn ended well$(head -n 1 "$tap_tmp/churn.log")" $? 0

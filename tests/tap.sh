@@ -4,6 +4,7 @@
 #   ok WHAT              not_ok WHAT WHY             skip WHAT WHY
 #   check WHAT CMD...    ok when CMD succeeds; else not ok, and WHY is what CMD printed
 #                        (CMD may be a function; it runs in a subshell)
+#   tap_results FILE     results of another program: lines of `ok|not ok|skip|comment`, WHAT, WHY, parted by tabs
 #   finish               last line of a script: prints the sum, exits 1 when anything failed
 #   tap_mktemp           makes the folder $tap_tmp, which is gone when the script ends
 #
@@ -43,6 +44,18 @@ skip() {
 	printf 'skip - %s: ' "$tap_said"
 	tap_line "${2:-no reason given}"
 	printf '%s\n' "$tap_said"
+}
+
+tap_results() {
+	local result what why
+	while IFS=$'\t' read -r result what why; do
+		case $result in
+		ok) ok "$what" ;;
+		'not ok') not_ok "$what" "$why" ;;
+		skip) skip "$what" "$why" ;;
+		comment) echo "# $what" ;;
+		esac
+	done <"$1"
 }
 
 check() {

@@ -86,12 +86,12 @@ while not ended(churn):
 
 flat = ("RSS kB", "maps kB", "fds", "series", "rows", "pids", "cgroups")
 shown = (*flat, "others")
-print("# | " + " | ".join(("at s", *shown, "poll us", "CPU us a poll")) + " |")
+print("comment\t| " + " | ".join(("at s", *shown, "poll us", "CPU us a poll")) + " |")
 tenths = [[s for s in samples if n * seconds / 10 <= s["s"] < (n + 1) * seconds / 10] for n in range(10)]
 for part in [t for t in tenths if len(t) > 1]:
     words = [f"{part[-1]['s']:.0f}", *(f"{statistics.median(s[f] for s in part):.0f}" for f in shown),
              f"{per_poll('poll s', part):.0f}", f"{per_poll('cpu s', part):.0f}"]
-    print("# | " + " | ".join(words) + " |")
+    print("comment\t| " + " | ".join(words) + " |")
 
 
 def say(good, what, why):

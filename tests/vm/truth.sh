@@ -31,14 +31,7 @@ done
 
 python3 "$(dirname "$0")/truth.py" "$port" "$live_cgroup" "$tap_tmp" "${live_roots[@]}" \
 	>"$tap_tmp/results" 2>"$tap_tmp/errors"
-while IFS=$'\t' read -r result what why; do
-	case $result in
-	ok) ok "$what" ;;
-	"not ok") not_ok "$what" "$why" ;;
-	skip) skip "$what" "$why" ;;
-	comment) echo "# $what" ;;
-	esac
-done <"$tap_tmp/results"
+tap_results "$tap_tmp/results"
 if [ -s "$tap_tmp/errors" ]; then
 	not_ok "the truth test itself" "$(tail -n 4 "$tap_tmp/errors")"
 fi

@@ -71,21 +71,23 @@ def memory(name):
     return int(read("/proc/meminfo").split(f"{name}:")[1].split()[0]) * 1024
 
 
-def hog(cpu, size):
-    """Takes memory faster than kswapd, which gets no CPU from it, can free what files had."""
+def hog(cpu, size, enough):
+    """Takes memory faster than kswapd, which gets no CPU from it, can free what files had, until it stalled enough."""
     def work():
         os.sched_setaffinity(0, {cpu})
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
         area = mmap.mmap(-1, size)
         for at in range(0, size, mmap.PAGESIZE):
             area[at] = 1
+            if at % (8 << 20) == 0 and allocstalls() > enough:
+                break
     return work
 
 
-def take_memory():
+def take_memory(enough):
     cpus = sorted(os.sched_getaffinity(0))
     size = int(memory("MemAvailable") * 0.6 / len(cpus)) & -mmap.PAGESIZE
-    pids = [child(hog(cpu, size), "reclaim_node") for cpu in cpus]
+    pids = [child(hog(cpu, size, enough), "reclaim_node") for cpu in cpus]
     for pid in pids:
         if os.waitpid(pid, 0)[1]:
             raise RuntimeError("a process that takes memory failed")
@@ -102,7 +104,7 @@ def node_is_short():
             f.truncate(1 << 40)
             while memory("MemFree") > 60_000_000:
                 f.read(1 << 20)
-            take_memory()
+            take_memory(before + 20)
     finally:
         traced = throttles.end(), stalls.end()
     return allocstalls() - before, traced[1], traced[0]
