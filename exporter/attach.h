@@ -73,8 +73,8 @@ struct collectors {
 	bool maps_grow;		  /* see maps_grow_safely() in attach_maps.c */
 	struct shared_map *shared;
 	size_t nr_shared;
-	const uint64_t
-		*cgroup_changes; /* counts up when the cgroup tree changes; NULL: nobody tells */
+	/* Count up when the cgroup tree changes, and when the ring buffer did not tell; NULL: nobody counts. */
+	const uint64_t *cgroup_changes, *cgroup_untold;
 };
 
 /* What the programs are told before load; see bpf/who.bpf.h. */

@@ -351,8 +351,10 @@ int maps_find_variables(struct collectors *collectors, struct collector *c)
 
 	map_bss(c);
 	changes = counter(c, "cgroup_changes");
-	if (changes)
+	if (changes) {
 		collectors->cgroup_changes = changes;
+		collectors->cgroup_untold = counter(c, "cgroup_untold");
+	}
 	c->lost = calloc(c->schema.nr_tables + 1, sizeof(*c->lost));
 	if (!c->lost)
 		return -ENOMEM;

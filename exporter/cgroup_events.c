@@ -9,7 +9,7 @@
 
 #include <bpf/libbpf.h>
 
-/* struct cgroup_made of bpf/cgroups.bpf.c */
+/* struct cgroup_change of bpf/cgroups.bpf.c */
 struct record {
 	uint64_t id;
 	uint32_t hierarchy;
@@ -21,7 +21,6 @@ struct cgroup_events {
 	struct groups *groups;
 	uint32_t main, blkio; /* numbers of the hierarchies */
 	bool have_blkio;
-	bool news; /* in this taking: a cgroup that was not known */
 };
 
 /* The hierarchy that a controller is in: "memory 9 12 1". False: the kernel has no such controller.
@@ -45,15 +44,20 @@ static int take(void *arg, void *data, size_t size)
 {
 	struct cgroup_events *events = arg;
 	const struct record *record = data;
+	uint64_t id = record->id;
 
 	if (size <= offsetof(struct record, path) ||
-	    record->path[size - offsetof(struct record, path) - 1] || record->path[0] != '/')
+	    record->path[size - offsetof(struct record, path) - 1])
 		return 0; /* not ours: no name is better than a wrong one */
-	if (record->hierarchy == events->main)
-		events->news |= groups_made(events->groups, record->id, record->path);
-	else if (events->have_blkio && record->hierarchy == events->blkio)
-		events->news |=
-			groups_made(events->groups, record->id | CGROUP_BLKIO, record->path);
+	if (record->hierarchy != events->main) {
+		if (!events->have_blkio || record->hierarchy != events->blkio)
+			return 0;
+		id |= CGROUP_BLKIO;
+	}
+	if (!record->path[0])
+		groups_gone(events->groups, id);
+	else if (record->path[0] == '/')
+		groups_made(events->groups, id, record->path);
 	return 0;
 }
 
@@ -91,11 +95,7 @@ void cgroup_events_close(struct cgroup_events *events)
 	free(events);
 }
 
-bool cgroup_events_take(struct cgroup_events *events)
+void cgroup_events_take(void *events)
 {
-	if (!events)
-		return false;
-	events->news = false;
-	ring_buffer__consume(events->ring);
-	return events->news;
+	ring_buffer__consume(((struct cgroup_events *)events)->ring);
 }

@@ -54,13 +54,18 @@ struct groups *groups_new(const struct cgroup_mounts *mounts, const struct group
 			  groups_listener *listener, void *arg);
 void groups_free(struct groups *groups);
 
-/* A poll begins: where nobody counts the changes, an unknown id may cost one more walk. What goes
- * from here on is gone since `now_ns`. */
+/* A poll begins: what was told to be gone leaves, names that came late are given. */
 void groups_new_poll(struct groups *groups, uint64_t now_ns);
+/* Learns what came and went: by a walk where that is needed, and by what programs tell. */
+void groups_refresh(struct groups *groups);
 
-/* Where the number of changes of the tree is counted (bpf/cgroups.bpf.c), for groups_find(); NULL:
- * nobody counts. */
-void groups_follow(struct groups *groups, const uint64_t *changes);
+/* What programs tell of the trees' changes (bpf/cgroups.bpf.c). */
+struct groups_news {
+	const uint64_t *untold; /* counts up with each change that `hear` does not tell; NULL: nobody counts */
+	void (*hear)(void *arg); /* calls groups_made() and groups_gone(); may be NULL */
+	void *arg;
+};
+void groups_follow(struct groups *groups, const struct groups_news *news);
 
 /*
  * Walks the trees and notes what came and went. Returns the number of cgroups, or -errno when they
@@ -75,13 +80,14 @@ bool groups_failed(const struct groups *groups);
  * "(removed)", without a readable tree to "(unknown)", id 0 to "(overflow)".
  */
 struct group *groups_find(struct groups *groups, uint64_t id);
-/* Whether the last walk met a cgroup of that id. */
+/* Whether there is a cgroup of that id. */
 bool groups_exists(struct groups *groups, uint64_t id);
 /*
- * A cgroup that a program saw being made (bpf/cgroups.bpf.c), which may be gone before any walk: it
- * has its name until the next one. False: it was known.
+ * A program saw a cgroup being made, or removed. One that is gone keeps its name for the rest of this poll:
+ * what it counted since the last one is yet to be read.
  */
-bool groups_made(struct groups *groups, uint64_t id, const char *path);
+void groups_made(struct groups *groups, uint64_t id, const char *path);
+void groups_gone(struct groups *groups, uint64_t id);
 /*
  * True once after groups got an heir: the fold moves what they counted then. A group has an heir
  * when its name became known, or when a pod of its name but another uid came.

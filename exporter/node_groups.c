@@ -27,7 +27,8 @@ int node_groups_open(struct node_groups *node, const struct options *options,
 		     const struct cgroup_mounts *mounts, const struct collectors *collectors,
 		     struct families *families)
 {
-	int ring = collectors_shared_map(collectors, "shared_cgroups_made");
+	int ring = collectors_shared_map(collectors, "shared_cgroups_changed");
+	struct groups_news news = { .untold = collectors->cgroup_changes };
 
 	node->collectors = collectors;
 	node->names = container_names_new(options->rootfs);
@@ -46,6 +47,9 @@ int node_groups_open(struct node_groups *node, const struct options *options,
 		log_warn("cannot follow the ring buffer of new cgroups: %s; those that come and go "
 			 "between two polls have no name",
 			 strerror(errno));
+	if (node->events)
+		news = (struct groups_news){ collectors->cgroup_untold, cgroup_events_take, node->events };
+	groups_follow(node->groups, &news);
 	return 0;
 }
 

@@ -15,8 +15,6 @@
 
 #define BATCH_BYTES (256 << 10)		 /* of values; they fit the cache */
 #define SWEEP_NS    (10 * 1000000000ULL) /* how often helpers' iterators look again (owner.bpf.c) */
-#define WALK_NS                                                                                    \
-	(5 * 1000000000ULL) /* how often the cgroup tree is walked when nobody tells of changes */
 #define SAY_NS	     (60 * 1000000000ULL) /* how often the same failure is logged */
 #define MAX_RETRIES  1000 /* of a call that was interrupted or is to be made again */
 #define ENOTSUPP_BPF 524  /* the kernel's own ENOTSUPP, which has no name outside */
@@ -76,7 +74,6 @@ int poller_init(struct poller *poller, struct collectors *collectors, struct fol
 	*poller = (struct poller){
 		.collectors = collectors, .fold = fold, .node = node, .groups = node->groups
 	};
-	groups_follow(node->groups, collectors->cgroup_changes);
 	poller->wanted_fd = collectors_shared_map(collectors, "shared_sweeps_wanted");
 	/* The kernel writes a value for each possible CPU, whatever room we believe to need. */
 	poller->cpus = libbpf_num_possible_cpus();
@@ -378,31 +375,6 @@ static bool may_iterate(const struct polled_collector *p, uint64_t now_ns)
 	return !percent || now_ns - p->iterated_ns >= p->iterating_ns * (100 / percent);
 }
 
-/* Walks the cgroup tree when it changed. True when it did. */
-static bool follow_cgroups(struct poller *poller, uint64_t now_ns)
-{
-	const uint64_t *counter = poller->collectors->cgroup_changes;
-	uint64_t changes = counter ? __atomic_load_n(counter, __ATOMIC_RELAXED) : 0;
-
-	groups_new_poll(poller->groups, now_ns);
-	if (poller->walked_ns && !poller->walk_again && !groups_failed(poller->groups) &&
-	    (counter ? changes == poller->changes : now_ns - poller->walked_ns < WALK_NS))
-		return false;
-	poller->walked_ns = now_ns;
-	if (groups_walk(poller->groups, now_ns) < 0)
-		return false; /* again at the next poll */
-	poller->changes = changes;
-	poller->walk_again = false;
-	return true;
-}
-
-/* After the walk, which drops what is gone: those that came and went since the last poll are known
- * while its tables are read. */
-static void hear_of_cgroups(struct poller *poller)
-{
-	poller->walk_again |= cgroup_events_take(poller->node->events);
-}
-
 /*
  * Whether helpers' iterators shall look again: from time to time, and when a program met what they
  * did not see yet, so that only the first events of a new socket lack its owner.
@@ -461,10 +433,10 @@ int poller_try(struct poller *poller)
 void poller_run(struct poller *poller, uint64_t now_ns)
 {
 	bool sweep = sweep_is_due(poller, now_ns);
-	bool changed = follow_cgroups(poller, now_ns);
+	uint64_t version;
 
-	hear_of_cgroups(poller);
-
+	groups_new_poll(poller->groups, now_ns);
+	groups_refresh(poller->groups);
 	for (size_t i = 0, t = 0; i < poller->nr_polled; i++) {
 		struct polled_collector *p = &poller->polled[i];
 		uint64_t start_ns = monotonic_ns();
@@ -489,5 +461,7 @@ void poller_run(struct poller *poller, uint64_t now_ns)
 		}
 		note(p, start_ns, err);
 	}
-	fold_tick(poller->fold, now_ns, changed);
+	version = groups_version(poller->groups);
+	fold_tick(poller->fold, now_ns, version != poller->version);
+	poller->version = version;
 }

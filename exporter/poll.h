@@ -54,9 +54,8 @@ struct poller {
 	size_t keys_size, values_size;
 	uint64_t *sums;	  /* of one row over the CPUs */
 	int cpus;	  /* possible ones */
-	uint64_t changes; /* collectors->cgroup_changes at the last walk */
-	uint64_t walked_ns, swept_ns;
-	bool walk_again; /* a cgroup was heard of that may be gone already */
+	uint64_t version; /* of the groups at the last poll */
+	uint64_t swept_ns;
 	int wanted_fd;	 /* where programs ask for a sweep (bpf/netns.bpf.h), or -1 */
 	uint64_t wanted; /* how often they had at the last one */
 };

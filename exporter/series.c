@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #include "clock.h"
 #include "hash.h"
@@ -14,6 +17,7 @@
 #include "render.h"
 
 #define HIST_LINES (HIST_CLASSIC + 3) /* buckets, +Inf, _sum, _count */
+#define MANY	   5000 /* series, some megabytes */
 
 /* A series that is gone, but whose text snapshots up to `generation` may show. */
 struct grave {
@@ -27,6 +31,7 @@ struct families {
 	size_t n;
 	uint64_t generation; /* of the last published snapshot */
 	struct grave *graves, **last_grave;
+	size_t freed; /* series, since memory was given back */
 };
 
 struct families *families_new(void)
@@ -65,6 +70,7 @@ void families_free(struct families *families)
 		next = grave->next;
 		free(grave->series);
 		free(grave);
+		families->freed++;
 	}
 	free(families->sorted);
 	free(families);
@@ -306,9 +312,17 @@ static void bury(struct families *families, uint64_t oldest)
 		families->graves = grave->next;
 		free(grave->series);
 		free(grave);
+		families->freed++;
 	}
 	if (!families->graves)
 		families->last_grave = &families->graves;
+#ifdef __GLIBC__
+	/* The allocator keeps what lies between what is used; after many left, that is megabytes. */
+	if (families->freed >= MANY) {
+		malloc_trim(0);
+		families->freed = 0;
+	}
+#endif
 }
 
 /* ---- the snapshot ---- */

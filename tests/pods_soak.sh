@@ -66,9 +66,13 @@ check "the pods' series are gone by retention" wait_until $((cgroup_retention + 
 # a container's program, and sleep
 equal "each container's programs are in (removed)" \
 	$(($(removed "$tap_tmp/after" ebpf_cgroup_execs_total) - execs_before)) $((2 * containers))
+sleep 3 # what left is buried
 measure
 echo "# before: $poll_before us a poll, $resident_before kB; after: $poll us a poll, $resident kB"
 check "a poll takes about what it took before: $poll_before us, then $poll us" [ "$poll" -le $((poll_before * 2 + 1000)) ]
+peak=$(awk '$1 == "VmHWM:" { print $2 }' "/proc/$exporter_pid/status")
+check "memory comes back: $resident_before kB, at most $peak, then $resident" \
+	[ $((resident - resident_before)) -le $((4096 + (peak - resident_before) / 4)) ] # tables grew
 exporter_stop
 equal "it ends in peace" $? 0
 complaints=$(grep -E 'level=(warn|error)' "$tap_tmp/exporter.log" | head -n 3)
