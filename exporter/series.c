@@ -17,7 +17,8 @@
 #include "render.h"
 
 #define HIST_LINES (HIST_CLASSIC + 3) /* buckets, +Inf, _sum, _count */
-#define MANY	   5000 /* series, some megabytes */
+#define MANY	   1000 /* series, half a megabyte */
+#define SOME_POLLS 10
 
 /* A series that is gone, but whose text snapshots up to `generation` may show. */
 struct grave {
@@ -31,7 +32,8 @@ struct families {
 	size_t n;
 	uint64_t generation; /* of the last published snapshot */
 	struct grave *graves, **last_grave;
-	size_t freed; /* series, since memory was given back */
+	size_t freed;	  /* series, since memory was given back */
+	uint64_t trimmed; /* generation at which it was */
 };
 
 struct families *families_new(void)
@@ -318,9 +320,10 @@ static void bury(struct families *families, uint64_t oldest)
 		families->last_grave = &families->graves;
 #ifdef __GLIBC__
 	/* The allocator keeps what lies between what is used; after many left, that is megabytes. */
-	if (families->freed >= MANY) {
+	if (families->freed >= MANY && families->generation - families->trimmed >= SOME_POLLS) {
 		malloc_trim(0);
 		families->freed = 0;
+		families->trimmed = families->generation;
 	}
 #endif
 }

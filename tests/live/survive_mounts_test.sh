@@ -62,6 +62,10 @@ check "before: all is counted" wait_until 20 counted "/$base/work" $work_done
 check "before: a process that sleeps has series" wait_until 20 exports_process "$sleeper"
 
 # ---- the cgroup tree ----
+# Where programs tell of all changes nobody looks at the tree, and it is not missed. On v1 there is one that they do
+# not tell of: a cgroup can be given another name.
+v1=''
+[ "${live_roots[0]}" = /sys/fs/cgroup ] || v1=1
 phase "no cgroup tree"
 for root in "${usual[@]}"; do
 	umount -l "$root"
@@ -74,16 +78,20 @@ work new 4
 check "no cgroup tree: a group that was known is counted as such" wait_until 20 counted "/$base/work" $work_done
 # programs tell a new group's name where the kernel has text for them (5.13); else it is (unknown)
 check "no cgroup tree: one that is new is counted by its name, or as (unknown)" wait_until 20 new_is_counted
-check "no cgroup tree: one clear warning" wait_until 20 has_said "level=warn.*cgroup tree.*not mounted there any more" 1
+if [ "$v1" ]; then
+	cgroup_new renamed
+	mv "${aside[0]}/$base/renamed" "${aside[0]}/$base/called"
+fi
+[ -z "$v1" ] || check "no cgroup tree: one clear warning" wait_until 20 has_said "level=warn.*cgroup tree.*not mounted there any more" 1
 scrapes_more 15 # for longer than both retentions
 check "no cgroup tree: known groups stay beyond the retention" counted "/$base/work" $work_done
-equal "no cgroup tree: still one warning" "$(said 'level=warn.*cgroup tree')" 1
+[ -z "$v1" ] || equal "no cgroup tree: still one warning" "$(said 'level=warn.*cgroup tree')" 1
 check "no cgroup tree: it lives" lives
 phase "cgroup tree is back"
 for i in "${!usual[@]}"; do
 	mount --bind "${aside[i]}" "${usual[i]}"
 done
-check "back: it says so" wait_until 20 has_said "the cgroup tree can be read again" 1
+[ -z "$v1" ] || check "back: it says so" wait_until 20 has_said "the cgroup tree can be read again" 1
 work new 5
 check "back: all that the new group counts is its own, or was (unknown)" wait_until 20 new_goes_on
 work work 2
