@@ -86,12 +86,14 @@ static void add_twin(struct pair *pair)
 		give_up("cannot attach an empty program to %s: %s", name, strerror(errno));
 }
 
-/* Clocked by syscalls.c: an empty twin would have to know the architecture's name of the function. */
-static bool on_function(const struct program *program)
+/* Clocked by syscalls.c: an empty twin would have to know the architecture's name of the function. Nor is there one
+ * that iterates over a map: it runs once a poll, and is part of what that takes. */
+static bool has_no_twin(const struct program *program)
 {
 	enum bpf_attach_type type = bpf_program__expected_attach_type(program->bpf);
 
-	return type == BPF_TRACE_FENTRY || type == BPF_TRACE_FEXIT;
+	return type == BPF_TRACE_FENTRY || type == BPF_TRACE_FEXIT ||
+	       (program->is_iterator && !strncmp(program->hook, "bpf_", 4));
 }
 
 static void load_collectors(const char *file)
@@ -115,7 +117,7 @@ static void load_collectors(const char *file)
 				struct pair *pair = &pairs[nr_pairs];
 
 				if (!from->list[i].programs[p].link ||
-				    on_function(&from->list[i].programs[p]))
+				    has_no_twin(&from->list[i].programs[p]))
 					continue;
 				pair->collector = from->list[i].name;
 				pair->program = &from->list[i].programs[p];

@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "attach.h"
+#include "attach_parts.h"
 #include "bench.h"
 #include "clock.h"
 #include "log.h"
@@ -48,8 +48,8 @@ static void detach(struct collector *c)
 static void attach(struct collector *c)
 {
 	for (size_t i = 0; i < c->nr_programs; i++)
-		if (!c->programs[i].is_missing) {
-			c->programs[i].link = bpf_program__attach(c->programs[i].bpf);
+		if (bpf_program__fd(c->programs[i].bpf) >= 0) { /* not a variant for other kernels */
+			c->programs[i].link = hook_attach(&c->programs[i]);
 			if (!c->programs[i].link)
 				give_up("%s: %m", bpf_program__name(c->programs[i].bpf));
 		}

@@ -10,33 +10,8 @@ live_begin "$@"
 real_needs containerd:containerd containerd:ctr runc:runc podman:podman busybox-static:busybox
 runtime_begin
 
-socket=/run/containerd/containerd.sock
-mkdir -p "$tap_tmp/cni" /var/log/pods /var/log/containers
-echo '{"cniVersion": "0.4.0", "name": "lo", "plugins": [{"type": "loopback"}]}' >"$tap_tmp/cni/lo.conflist"
-# restrict_oom_score_adj: root may lack CAP_SYS_RESOURCE
-cat >"$tap_tmp/config.toml" <<CONF
-version = 2
-[plugins."io.containerd.grpc.v1.cri"]
-	sandbox_image = "localhost/pause:1"
-	disable_apparmor = true
-	restrict_oom_score_adj = true
-[plugins."io.containerd.grpc.v1.cri".containerd]
-	snapshotter = "native"
-[plugins."io.containerd.grpc.v1.cri".cni]
-	bin_dir = "/usr/lib/cni"
-	conf_dir = "$tap_tmp/cni"
-CONF
-room_spawn containerd --config "$tap_tmp/config.toml" >"$tap_tmp/containerd.log" 2>&1
-containerd_answers() {
-	in_room ctr version >/dev/null 2>&1
-}
-need 20 containerd_answers
-runtime_oci localhost/work:1 '["/bin/work"]' "$tap_tmp/work.oci"
-runtime_oci localhost/pause:1 '["/bin/sleep","2147483"]' "$tap_tmp/pause.oci"
-for space in k8s.io "$live_cgroup"; do # a namespace of ctr's is the folder its cgroups are in
-	in_room_must ctr -n "$space" images import --snapshotter native "$tap_tmp/work.oci"
-done
-in_room_must ctr -n k8s.io images import --snapshotter native "$tap_tmp/pause.oci"
+runtime_containerd false "restrict_oom_score_adj = true" # root may lack CAP_SYS_RESOURCE
+runtime_images k8s.io "$live_cgroup" # a namespace of ctr's is the folder its cgroups are in
 rm -rf /run/containers /run/libpod /var/lib/containers # podman has made the images, and its part is over
 
 # There is no container yet from whose files it could be told what will be closed.
@@ -63,17 +38,12 @@ runtime_pid some-name
 runtime_works "ctr's container made anew" none 'container="some-name"'
 
 # ---- pods ----
-cri() {
-	in_room python3 "$live_top/tests/live/cri.py" "$socket" "$@" 2>"$tap_tmp/cri.log" && return
-	not_ok "works: cri.py $*" "$(tail -n 3 "$tap_tmp/cri.log")"
-	return 1
-}
 pod() { # NAME UID: sets $pod, $uid, $parent, $sandbox
 	pod=$1 uid=$2 parent=/$live_cgroup/kubepods/besteffort/pod$2
-	sandbox=$(cri sandbox shop "$pod" "$uid" "$parent") || finish
+	sandbox=$(runtime_cri sandbox shop "$pod" "$uid" "$parent") || finish
 }
 container() { # NAME ATTEMPT: sets $id
-	id=$(cri container "$sandbox" shop "$pod" "$uid" "$parent" "$1" localhost/work:1 31457280 "$2" "$1/$2.log") || finish
+	id=$(runtime_cri container "$sandbox" shop "$pod" "$uid" "$parent" "$1" localhost/work:1 31457280 "$2" "$1/$2.log") || finish
 }
 link() { # NAME ATTEMPT: as a kubelet does
 	ln -s "/var/log/pods/shop_${pod}_$uid/$1/$2.log" "/var/log/containers/${pod}_shop_$1-$id.log"
@@ -96,7 +66,7 @@ for name in cart basket; do
 	runtime_works "$name of a kubelet's pod" net "${of[@]}"
 	runtime_info "$name of a kubelet's pod" "${of[@]}" "container_id=\"$id\"" "uid=\"$uid\"" "id=\"$runtime_path\""
 done
-cri remove "$id"
+runtime_cri remove "$id"
 rm /var/log/containers/*basket*
 container basket 1
 link basket 1
@@ -115,8 +85,8 @@ runtime_info "of a pod without links" "${of[@]}" "container_id=\"$id\"" "uid=\"$
 
 remove_all() {
 	ctr_remove some-name
-	cri remove_sandbox "$first_sandbox"
-	cri remove_sandbox "$sandbox"
+	runtime_cri remove_sandbox "$first_sandbox"
+	runtime_cri remove_sandbox "$sandbox"
 	for folder in /sys/fs/cgroup/*/"$live_cgroup/kubepods" "/sys/fs/cgroup/$live_cgroup/kubepods"; do
 		cgroup_remove "$folder" # a kubelet removes the pods' own
 	done

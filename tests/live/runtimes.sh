@@ -8,6 +8,10 @@
 #   in_room_must CMD...        likewise, quietly; when it fails, says what it printed and ends the test
 #   room_spawn CMD...          the same in the background; sets $spawned
 #   runtime_oci NAME CMD FILE  the image as an archive for containerd, with that command
+#   runtime_containerd SYSTEMD LINE...  starts containerd, which has systemd make the cgroups (true) or makes them
+#                              (false), with those lines in its CRI section; sets $containerd
+#   runtime_images NAMESPACE...  makes the images localhost/work:1 and localhost/pause:1, and gives them to it
+#   runtime_cri STEP...        asks it as a kubelet does: tests/live/cri.py
 #   runtime_play WHAT POD      has $podman play a pod with a container `cart`, which works
 #   runtime_exporter FLAG...   starts the exporter: all groups but $runtime_include, or the test's own, are (other)
 #   runtime_pid ID             the first process of the container that has ID in its cgroup's path, once
@@ -128,6 +132,50 @@ tap_cleanup() {
 	done
 	# kube play's pods have no other place
 	find /sys/fs/cgroup/libpod_parent /sys/fs/cgroup/*/libpod_parent -depth -type d -exec rmdir {} \; 2>/dev/null
+}
+
+runtime_containerd() {
+	mkdir -p "$tap_tmp/cni" /var/log/pods /var/log/containers
+	echo '{"cniVersion": "0.4.0", "name": "lo", "plugins": [{"type": "loopback"}]}' >"$tap_tmp/cni/lo.conflist"
+	cat >"$tap_tmp/config.toml" <<-CONF
+		version = 2
+		[plugins."io.containerd.grpc.v1.cri"]
+			sandbox_image = "localhost/pause:1"
+			disable_apparmor = true
+			$(printf '%s\n' "${@:2}")
+		[plugins."io.containerd.grpc.v1.cri".containerd]
+			snapshotter = "native"
+		[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+			runtime_type = "io.containerd.runc.v2"
+		[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
+			SystemdCgroup = $1
+		[plugins."io.containerd.grpc.v1.cri".cni]
+			bin_dir = "/usr/lib/cni"
+			conf_dir = "$tap_tmp/cni"
+	CONF
+	room_spawn containerd --config "$tap_tmp/config.toml" >"$tap_tmp/containerd.log" 2>&1
+	containerd=$spawned
+	need 60 runtime_containerd_answers
+}
+
+runtime_containerd_answers() {
+	in_room ctr version >/dev/null 2>&1
+}
+
+runtime_images() {
+	local space
+	runtime_oci localhost/work:1 '["/bin/work"]' "$tap_tmp/work.oci"
+	runtime_oci localhost/pause:1 '["/bin/sleep","2147483"]' "$tap_tmp/pause.oci"
+	for space in "$@"; do
+		in_room_must ctr -n "$space" images import --snapshotter native "$tap_tmp/work.oci"
+		in_room_must ctr -n "$space" images import --snapshotter native "$tap_tmp/pause.oci"
+	done
+}
+
+runtime_cri() {
+	in_room python3 "$live_top/tests/live/cri.py" /run/containerd/containerd.sock "$@" 2>"$tap_tmp/cri.log" && return
+	not_ok "works: cri.py $*" "$(tail -n 3 "$tap_tmp/cri.log")"
+	return 1
 }
 
 runtime_play() {

@@ -18,32 +18,6 @@ runtime_machine=1
 runtime_begin
 
 # ---- images ----
-socket=/run/containerd/containerd.sock
-mkdir -p "$tap_tmp/cni" /var/log/pods /var/log/containers
-echo '{"cniVersion": "0.4.0", "name": "lo", "plugins": [{"type": "loopback"}]}' >"$tap_tmp/cni/lo.conflist"
-containerd_begin() { # SYSTEMD: true or false
-	cat >"$tap_tmp/config.toml" <<-CONF
-		version = 2
-		[plugins."io.containerd.grpc.v1.cri"]
-			sandbox_image = "localhost/pause:1"
-			disable_apparmor = true
-		[plugins."io.containerd.grpc.v1.cri".containerd]
-			snapshotter = "native"
-		[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
-			runtime_type = "io.containerd.runc.v2"
-		[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
-			SystemdCgroup = $1
-		[plugins."io.containerd.grpc.v1.cri".cni]
-			bin_dir = "/usr/lib/cni"
-			conf_dir = "$tap_tmp/cni"
-	CONF
-	room_spawn containerd --config "$tap_tmp/config.toml" >"$tap_tmp/containerd.log" 2>&1
-	containerd=$spawned
-	need 60 containerd_answers
-}
-containerd_answers() {
-	in_room ctr version >/dev/null 2>&1
-}
 podman_uses() { # CGROUP_MANAGER
 	cat >"$tap_tmp/containers.conf" <<-CONF
 		[containers]
@@ -56,11 +30,8 @@ podman_uses() { # CGROUP_MANAGER
 export CONTAINERS_CONF=$tap_tmp/containers.conf
 podman=(podman --storage-driver vfs)
 podman_uses cgroupfs
-containerd_begin true
-runtime_oci localhost/work:1 '["/bin/work"]' "$tap_tmp/work.oci"
-runtime_oci localhost/pause:1 '["/bin/sleep","2147483"]' "$tap_tmp/pause.oci"
-in_room_must ctr -n k8s.io images import --snapshotter native "$tap_tmp/work.oci"
-in_room_must ctr -n k8s.io images import --snapshotter native "$tap_tmp/pause.oci"
+runtime_containerd true
+runtime_images k8s.io
 
 runtime_include=("/shop*/*" "/kubepods*" "/machine.slice/*" "shop*.service" "shop*.scope")
 runtime_exporter
@@ -72,15 +43,10 @@ podman_run() { # NAME PARENT
 	runtime_works "podman, $driver: a container" net "container=\"$1\""
 	runtime_info "podman, $driver: a container" "container=\"$1\"" 'runtime="podman"'
 }
-cri() {
-	in_room python3 "$here/cri.py" "$socket" "$@" 2>"$tap_tmp/cri.log" && return
-	not_ok "works: cri.py $*" "$(tail -n 3 "$tap_tmp/cri.log")"
-	return 1
-}
 cri_pod() { # POD UID PARENT
 	local id of=('namespace="shop"' "pod=\"$1\"" 'container="cart"')
-	sandbox=$(cri sandbox shop "$1" "$2" "$3") || finish
-	id=$(cri container "$sandbox" shop "$1" "$2" "$3" cart localhost/work:1 31457280 0 cart/0.log) || finish
+	sandbox=$(runtime_cri sandbox shop "$1" "$2" "$3") || finish
+	id=$(runtime_cri container "$sandbox" shop "$1" "$2" "$3" cart localhost/work:1 31457280 0 cart/0.log) || finish
 	ln -s "/var/log/pods/shop_$1_$2/cart/0.log" "/var/log/containers/$1_shop_cart-$id.log"
 	runtime_pid "$id"
 	runtime_works "containerd, $driver: a pod's container" net "${of[@]}"
@@ -91,7 +57,7 @@ cri_pod() { # POD UID PARENT
 pods_removed() {
 	in_room_must "${podman[@]}" pod rm -fa -t 0
 	in_room_must "${podman[@]}" rm -fa -t 0
-	cri remove_sandbox "$sandbox"
+	runtime_cri remove_sandbox "$sandbox"
 	for folder in /sys/fs/cgroup/kubepods*; do
 		cgroup_remove "$folder" # a kubelet removes the pods' own
 	done
@@ -134,7 +100,7 @@ driver=cgroupfs runtime_had=()
 kill "$containerd"
 wait "$containerd"
 podman_uses cgroupfs
-containerd_begin false
+runtime_containerd false
 podman_run web-2 /shop # no pod: podman 4.3 gives those that it makes on cgroup v2 itself no device at all
 cri_pod db-2 ffffffff-1111-4222-8333-444444444444 /kubepods/besteffort/podffffffff-1111-4222-8333-444444444444
 runtime_gone "cgroupfs: all removed" pods_removed
