@@ -36,7 +36,8 @@ struct program {
 	bool is_missing;  /* this kernel has no such hook */
 	bool is_nested;	  /* the second one of a NESTED_PROG (bpf/nested.bpf.h), no program of its
 			     own to anybody who looks */
-	const uint64_t *rescued; /* of the first one: what the second did for it; NULL: no such pair */
+	const uint64_t
+		*rescued; /* of the first one: what the second did for it; NULL: no such pair */
 };
 
 /* How often a collector's hooks fire on a busy node: COLLECTOR() in bpf/metrics.bpf.h. */
@@ -73,7 +74,8 @@ struct collectors {
 	bool maps_grow;		  /* see maps_grow_safely() in attach_maps.c */
 	struct shared_map *shared;
 	size_t nr_shared;
-	/* Count up when the cgroup tree changes, and when the ring buffer did not tell; NULL: nobody counts. */
+	/* Count up when the cgroup tree changes, and when the ring buffer did not tell; NULL:
+	 * nobody counts. */
 	const uint64_t *cgroup_changes, *cgroup_untold;
 };
 

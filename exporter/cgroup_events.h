@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * cgroup_events: cgroups as they are made and removed, from the ring buffer of bpf/cgroups.bpf.c. One
- * that lives for 10 ms has its name by them, and no tree is walked; where the kernel is too old (before
- * 5.13) or the buffer was full, there is the next walk.
+ * cgroup_events: cgroups as they are made and removed, from the ring buffer of bpf/cgroups.bpf.c.
+ * One that lives for 10 ms has its name by them, and no tree is walked; where the kernel is too old
+ * (before 5.13) or the buffer was full, there is the next walk.
  */
 #pragma once
 
@@ -19,5 +19,6 @@ struct cgroup_events *cgroup_events_open(int fd, const char *procfs,
 					 const struct cgroup_mounts *mounts, struct groups *groups);
 void cgroup_events_close(struct cgroup_events *events);
 
-/* Tells its groups of all cgroups made and removed since the last call: the `hear` of struct groups_news. */
+/* Tells its groups of all cgroups made and removed since the last call: the `hear` of struct
+ * groups_news. */
 void cgroup_events_take(void *events);

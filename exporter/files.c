@@ -242,8 +242,9 @@ static void read_clock_offset(struct reading *r)
 	if (adjtimex(&now) < 0)
 		return;
 	offset = now.status & STA_NANO ? now.offset : now.offset * 1000LL;
-	/* In microseconds the kernel (5.10 here: kernel/time/ntp.c) divides the low 32 bits, unsigned: a
-	 * negative offset comes back as 2^32 ns more. None is larger than MAXPHASE, half a second. */
+	/* In microseconds the kernel (5.10 here: kernel/time/ntp.c) divides the low 32 bits,
+	 * unsigned: a negative offset comes back as 2^32 ns more. None is larger than MAXPHASE,
+	 * half a second. */
 	if (offset > 500000000LL)
 		offset -= 1LL << 32;
 	add_row(r, "", 0, (uint64_t)offset);

@@ -242,4 +242,3 @@ void groups_free(struct groups *groups)
 	free(groups->leaving);
 	free(groups);
 }
-

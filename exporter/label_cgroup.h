@@ -61,7 +61,8 @@ void groups_refresh(struct groups *groups);
 
 /* What programs tell of the trees' changes (bpf/cgroups.bpf.c). */
 struct groups_news {
-	const uint64_t *untold; /* counts up with each change that `hear` does not tell; NULL: nobody counts */
+	const uint64_t *untold;	 /* counts up with each change that `hear` does not tell; NULL:
+				    nobody counts */
 	void (*hear)(void *arg); /* calls groups_made() and groups_gone(); may be NULL */
 	void *arg;
 };
@@ -83,8 +84,8 @@ struct group *groups_find(struct groups *groups, uint64_t id);
 /* Whether there is a cgroup of that id. */
 bool groups_exists(struct groups *groups, uint64_t id);
 /*
- * A program saw a cgroup being made, or removed. One that is gone keeps its name for the rest of this poll:
- * what it counted since the last one is yet to be read.
+ * A program saw a cgroup being made, or removed. One that is gone keeps its name for the rest of
+ * this poll: what it counted since the last one is yet to be read.
  */
 void groups_made(struct groups *groups, uint64_t id, const char *path);
 void groups_gone(struct groups *groups, uint64_t id);

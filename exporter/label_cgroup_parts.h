@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * label_cgroup_parts: what label_cgroup.c (groups and their labels) and label_cgroup_tree.c (cgroups:
- * which there are, and the group of each) share.
+ * label_cgroup_parts: what label_cgroup.c (groups and their labels) and label_cgroup_tree.c
+ * (cgroups: which there are, and the group of each) share.
  */
 #pragma once
 
@@ -37,7 +37,8 @@ struct groups {
 	size_t nr_cgroups, size;
 	size_t nameless; /* that wait for their names */
 	struct groups_news news;
-	uint64_t *leaving; /* those that were told to be gone: they leave when the next poll begins */
+	uint64_t *
+		leaving; /* those that were told to be gone: they leave when the next poll begins */
 	size_t nr_leaving, room_leaving;
 	uint32_t walk;		/* number of the last one */
 	uint64_t walked_ns;	/* when it began; 0: there was none */
@@ -47,8 +48,8 @@ struct groups {
 	uint64_t kinds[2];	/* of the trees' file systems, see cgroup_tree_walk() */
 };
 
-/* Who a cgroup at `path` is: its group, or NULL with errno EAGAIN when that is not known yet (`last`: it
- * has waited long enough), or ENOMEM. */
+/* Who a cgroup at `path` is: its group, or NULL with errno EAGAIN when that is not known yet
+ * (`last`: it has waited long enough), or ENOMEM. */
 struct group *group_of_path(struct groups *groups, const char *path, bool last);
 /* The group of a cgroup that waits for its name: nobody sees its labels. NULL: no memory. */
 struct group *group_nameless(struct groups *groups, uint64_t id);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* label_cgroup_tree.c: which cgroups there are, by walks and by what programs tell, and the group of each. */
+/* label_cgroup_tree.c: which cgroups there are, by walks and by what programs tell, and the group
+ * of each. */
 #include "label_cgroup_parts.h"
 
 #include <errno.h>
@@ -11,11 +12,13 @@
 #include "hash.h"
 #include "log.h"
 
-#define PATIENCE_NS (30 * 1000000000ULL) /* how long a name may take to come: log links are late */
-#define WALK_NS	    (5 * 1000000000ULL)	 /* how often to walk when nobody tells of changes */
-#define RECHECK_NS  (300 * 1000000000ULL) /* how often when somebody does */
-/* More walks of a poll, for ids that are not known: new ones keep coming where many come and go, and a tree
- * of thousands takes a third of a second. */
+#define PATIENCE_NS                                                                                \
+	(30 * 1000000000ULL)		 /* how long a name may take to come: log links are late   \
+					  */
+#define WALK_NS	   (5 * 1000000000ULL)	 /* how often to walk when nobody tells of changes */
+#define RECHECK_NS (300 * 1000000000ULL) /* how often when somebody does */
+/* More walks of a poll, for ids that are not known: new ones keep coming where many come and go,
+ * and a tree of thousands takes a third of a second. */
 #define MORE_WALKS 2
 
 /* ---- one cgroup ---- */
@@ -108,8 +111,8 @@ static int meet_again(struct groups *groups, struct cgroup **at, const char *pat
 	return add(groups, id, path);
 }
 
-/* One that is gone leaves, unless it waits for its name: it may still get it, for what it counted. Gives where
- * the next one is. */
+/* One that is gone leaves, unless it waits for its name: it may still get it, for what it counted.
+ * Gives where the next one is. */
 static struct cgroup **drop(struct groups *groups, struct cgroup **at)
 {
 	struct cgroup *cgroup = *at;
@@ -284,8 +287,9 @@ static bool walk_is_due(const struct groups *groups)
 
 	if (!groups->walked_ns || groups_failed(groups))
 		return true;
-	return groups->news.untold ? untold_now(groups) != groups->walked_untold || since >= RECHECK_NS
-				   : since >= WALK_NS;
+	return groups->news.untold
+		       ? untold_now(groups) != groups->walked_untold || since >= RECHECK_NS
+		       : since >= WALK_NS;
 }
 
 void groups_new_poll(struct groups *groups, uint64_t now_ns)
@@ -302,15 +306,15 @@ void groups_refresh(struct groups *groups)
 {
 	if (walk_is_due(groups))
 		groups_walk(groups, groups->now_ns);
-	/* after the walk, which drops what is gone: what came and went since the last poll has its name while
-	 * the tables of this one are read */
+	/* after the walk, which drops what is gone: what came and went since the last poll has its
+	 * name while the tables of this one are read */
 	hear(groups);
 }
 
 /*
- * An id that is not known: of a cgroup made since, or of one that is gone, whose id may come back many
- * times. So one more walk only if one may find more. (File handles would tell as well, but ask for
- * CAP_DAC_READ_SEARCH, with which the exporter could read every file of the node.)
+ * An id that is not known: of a cgroup made since, or of one that is gone, whose id may come back
+ * many times. So one more walk only if one may find more. (File handles would tell as well, but ask
+ * for CAP_DAC_READ_SEARCH, with which the exporter could read every file of the node.)
  */
 static struct cgroup *look_up(struct groups *groups, uint64_t id)
 {

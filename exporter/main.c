@@ -404,7 +404,8 @@ static int run_once(struct exporter *x)
 static int run_list(struct exporter *x)
 {
 	struct families *own = x->options.nr_files ? NULL : x->families;
-	struct cgroup_info *info = cgroup_info_new(x->families); /* a family that no table declares */
+	struct cgroup_info *info =
+		cgroup_info_new(x->families); /* a family that no table declares */
 	int err = info ? list_duplicates(&x->collectors) : -ENOMEM;
 
 	cgroup_info_free(info);
@@ -478,8 +479,9 @@ static void tame_malloc(void)
 }
 
 /*
- * A standard descriptor that is closed would be the number of the next file that is opened, and what
- * is printed would go there. Open for reading alone, it refuses what is written, as a closed one does.
+ * A standard descriptor that is closed would be the number of the next file that is opened, and
+ * what is printed would go there. Open for reading alone, it refuses what is written, as a closed
+ * one does.
  */
 static void occupy_standard_descriptors(void)
 {

@@ -48,7 +48,8 @@ int node_groups_open(struct node_groups *node, const struct options *options,
 			 "between two polls have no name",
 			 strerror(errno));
 	if (node->events)
-		news = (struct groups_news){ collectors->cgroup_untold, cgroup_events_take, node->events };
+		news = (struct groups_news){ collectors->cgroup_untold, cgroup_events_take,
+					     node->events };
 	groups_follow(node->groups, &news);
 	return 0;
 }

@@ -13,8 +13,8 @@
 #include "histogram.h"
 #include "log.h"
 
-#define BATCH_BYTES (256 << 10)		 /* of values; they fit the cache */
-#define SWEEP_NS    (10 * 1000000000ULL) /* how often helpers' iterators look again (owner.bpf.c) */
+#define BATCH_BYTES  (256 << 10)	  /* of values; they fit the cache */
+#define SWEEP_NS     (10 * 1000000000ULL) /* how often helpers' iterators look again (owner.bpf.c) */
 #define SAY_NS	     (60 * 1000000000ULL) /* how often the same failure is logged */
 #define MAX_RETRIES  1000 /* of a call that was interrupted or is to be made again */
 #define ENOTSUPP_BPF 524  /* the kernel's own ENOTSUPP, which has no name outside */

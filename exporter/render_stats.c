@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* render_stats: which families have the most series, for who wants to know what fills Prometheus. */
+/* render_stats: which families have the most series, for who wants to know what fills Prometheus.
+ */
 #include <stdlib.h>
 
 #include "histogram.h"

@@ -37,7 +37,7 @@
 	X(PROGRAM_ATTACHED, "bpf_exporter_program_attached", GAUGE, 0,                             \
 	  "1 when the program is attached; variant is the shape of its hook on this kernel.")      \
 	X(MISSED_RUNS, "bpf_exporter_program_missed_runs_total", COUNTER, 0,                       \
-	  "Events that the program did not see because it ran already on that CPU when they "     \
+	  "Events that the program did not see because it ran already on that CPU when they "      \
 	  "came: they are in no count.")                                                           \
 	X(MAP_ENTRIES, "bpf_exporter_map_entries", GAUGE, 0,                                       \
 	  "Rows in the table at the last poll.")                                                   \
@@ -268,8 +268,8 @@ void self_sandbox(struct self *self, const struct privilege_report *report)
 /* ---- each poll ---- */
 
 /*
- * The kernel counts what it left out (recursion_misses, since 5.12; of tracepoints since it does so,
- * 6.1). Where a second program was there for that, only what neither of them saw is missed.
+ * The kernel counts what it left out (recursion_misses, since 5.12; of tracepoints since it does
+ * so, 6.1). Where a second program was there for that, only what neither of them saw is missed.
  */
 static void update_programs(struct self *self, const struct collector *c)
 {

@@ -17,7 +17,7 @@
 #include "render.h"
 
 #define HIST_LINES (HIST_CLASSIC + 3) /* buckets, +Inf, _sum, _count */
-#define MANY	   1000 /* series, half a megabyte */
+#define MANY	   1000		      /* series, half a megabyte */
 #define SOME_POLLS 10
 
 /* A series that is gone, but whose text snapshots up to `generation` may show. */
@@ -319,7 +319,8 @@ static void bury(struct families *families, uint64_t oldest)
 	if (!families->graves)
 		families->last_grave = &families->graves;
 #ifdef __GLIBC__
-	/* The allocator keeps what lies between what is used; after many left, that is megabytes. */
+	/* The allocator keeps what lies between what is used; after many left, that is megabytes.
+	 */
 	if (families->freed >= MANY && families->generation - families->trimmed >= SOME_POLLS) {
 		malloc_trim(0);
 		families->freed = 0;
@@ -376,7 +377,7 @@ static int fill(struct snapshot *snapshot, struct snapshot_family *out, struct f
 	size_t named = family->nr_series - family->nr_nameless;
 	struct series **from = choose(family, n);
 
-	if (!from && n)
+	if (!from && named)
 		return -ENOMEM;
 	*out = (struct snapshot_family){ .name = family->name,
 					 .help = family->help,

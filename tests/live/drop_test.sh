@@ -153,8 +153,9 @@ fi
 nsenter --net=/run/netns/b sysctl -q net.ipv4.icmp_ratelimit=0
 devices=lo
 for ns in a b; do
+	[ $ns = a ] && address=10.98.0.1/24 || address=10.98.0.2/24
 	ip -n $ns link add link veth0 name v5 type vlan id 5 2>/dev/null &&
-		ip -n $ns addr add 10.98.0.$([ $ns = a ] && echo 1 || echo 2)/24 dev v5 &&
+		ip -n $ns addr add $address dev v5 &&
 		ip -n $ns link set v5 up && [ $ns = b ] && devices+=" vlan"
 done
 if ip -n b link add br0 type bridge 2>/dev/null; then

@@ -39,7 +39,7 @@ exporter_start
 stalls=$(vmstat_sum allocstall_)
 
 # the independent count: perf's, while only this test reaches a limit
-perf=(perf stat -a -x, -o "$tap_tmp/perf" -e vmscan:mm_vmscan_memcg_reclaim_begin --)
+perf=(perf stat -a -x ',' -o "$tap_tmp/perf" -e vmscan:mm_vmscan_memcg_reclaim_begin --)
 if ! "${perf[@]}" true 2>/dev/null || grep -q 'not supported' "$tap_tmp/perf"; then
 	perf=()
 fi

@@ -89,8 +89,8 @@ tests_of() {
 boot() {
 	local cell=$1 status=0 begin=$SECONDS
 	rm -rf "${out:?}/$cell"
-	# shellcheck disable=SC2046 # words
 	[[ $cell != *-systemd* ]] || local -x VM_MEMORY=1024
+	# shellcheck disable=SC2046 # words
 	setpriv --pdeathsig TERM bash tests/vm/boot.sh "$cell" "$out/$cell" "$tap_tmp/${cell%%-*}.img" \
 		$(tests_of "$cell") || status=$?
 	echo "$status $((SECONDS - begin))" >"$out/$cell/status"
