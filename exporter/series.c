@@ -351,13 +351,15 @@ static size_t shown(const struct family *family, size_t max_process_series)
 
 /*
  * The `n` series of a family that are shown: all whose group has a name, of processes the largest.
- * The family's own list where it is that, else to be freed; NULL with errno ENOMEM.
+ * The family's own list where it is that, else to be freed; NULL with errno ENOMEM. `listed`: how many
+ * the list has, those that are not shown last.
  */
-static struct series **choose(struct family *family, size_t n)
+static struct series **choose(struct family *family, size_t n, size_t *listed)
 {
 	struct series **chosen;
 	size_t named = 0;
 
+	*listed = family->nr_series;
 	if (n == family->nr_series || !n)
 		return family->series;
 	chosen = malloc(family->nr_series * sizeof(*chosen));
@@ -368,16 +370,17 @@ static struct series **choose(struct family *family, size_t n)
 			chosen[named++] = family->series[i];
 	if (named > n)
 		qsort(chosen, named, sizeof(*chosen), descending);
+	*listed = named;
 	return chosen;
 }
 
 static int fill(struct snapshot *snapshot, struct snapshot_family *out, struct family *family,
 		size_t n)
 {
-	size_t named = family->nr_series - family->nr_nameless;
-	struct series **from = choose(family, n);
+	size_t named = family->nr_series - family->nr_nameless, listed;
+	struct series **from = choose(family, n, &listed);
 
-	if (!from && named)
+	if (!from && listed)
 		return -ENOMEM;
 	*out = (struct snapshot_family){ .name = family->name,
 					 .help = family->help,
@@ -385,11 +388,11 @@ static int fill(struct snapshot *snapshot, struct snapshot_family *out, struct f
 					 .scale = family->scale,
 					 .nr_samples = n };
 	if (family->hidden || n < named)
-		for (size_t i = 0; i < named; i++)
+		for (size_t i = 0; i < listed; i++)
 			from[i]->hidden = i >= n;
 	family->hidden = named - n;
 	out->samples = snapshot_samples(snapshot, n);
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n && i < listed; i++) {
 		out->samples[i].lines = from[i]->lines;
 		if (family->kind == METRIC_HISTOGRAM) {
 			uint64_t *slots = snapshot_slots(snapshot);
