@@ -86,6 +86,8 @@ void fold_remove_series(struct fold *fold, struct family *family, struct series 
 	struct group *group = series->group;
 
 	family->nr_nameless -= group && group->hidden;
+	if (series->process)
+		series->process->hidden = series->hidden;
 	processes_put(config->processes, series->process);
 	family_remove(config->families, family, series);
 	group_put(config->groups, group);

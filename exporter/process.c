@@ -14,8 +14,11 @@ struct processes {
 	struct process *by_pid[4096];
 	struct process **list;
 	size_t n, size, dead, turn;
+	uint64_t folded[NR_FOLDED];
 	bool unreadable, saw_init;
 };
+
+const char *const folded_names[NR_FOLDED] = { "exited", "hidden" };
 
 struct processes *processes_new(const char *procfs)
 {
@@ -83,7 +86,10 @@ void processes_put(struct processes *processes, struct process *process)
 	*at = process->next;
 	processes->list[process->index] = processes->list[--processes->n];
 	processes->list[process->index]->index = process->index;
-	processes->dead -= !!process->dead_ns;
+	if (process->dead_ns) {
+		processes->dead--;
+		processes->folded[process->hidden ? FOLDED_HIDDEN : FOLDED_EXITED]++;
+	}
 	free(process);
 }
 
@@ -151,4 +157,9 @@ size_t processes_count(const struct processes *processes)
 size_t processes_dead(const struct processes *processes)
 {
 	return processes->dead;
+}
+
+const uint64_t *processes_folded(const struct processes *processes)
+{
+	return processes->folded;
 }

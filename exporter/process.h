@@ -17,8 +17,13 @@ struct process {
 	pid_t pid;
 	uint32_t users;	  /* rows and series that point here */
 	uint64_t dead_ns; /* when it was found dead; 0 while alive */
+	bool hidden;	  /* the last series that it lost was not shown */
 	size_t index;
 };
+/* Why a dead process is told apart no more: its series were shown for as long as they may, or not at
+ * all (there were too many). */
+enum folded { FOLDED_EXITED, FOLDED_HIDDEN, NR_FOLDED };
+extern const char *const folded_names[NR_FOLDED];
 
 struct processes *processes_new(const char *procfs);
 void processes_free(struct processes *processes);
@@ -33,3 +38,5 @@ void process_seen(struct processes *processes, struct process *process);
 void processes_check(struct processes *processes, uint64_t now_ns, bool all);
 size_t processes_count(const struct processes *processes);
 size_t processes_dead(const struct processes *processes);
+/* How many dead ones had their last user, by enum folded. */
+const uint64_t *processes_folded(const struct processes *processes);

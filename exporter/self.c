@@ -63,6 +63,9 @@
 	  "Series per process beyond --process.max-series, not shown; their groups count them.")   \
 	X(TRACKED_PIDS, "bpf_exporter_tracked_pids", GAUGE, 0,                                     \
 	  "Processes that have rows or series.")                                                   \
+	X(FOLDED_PIDS, "bpf_exporter_folded_pids_total", COUNTER, 0,                               \
+	  "Ended processes that no series tells apart any more; their groups count them. exited: " \
+	  "--process.retention is over; hidden: they were beyond --process.max-series.")           \
 	X(TRACKED_CGROUPS, "bpf_exporter_tracked_cgroups", GAUGE, 0, "Control groups that exist.") \
 	X(RESOLUTIONS, "bpf_exporter_cgroup_resolutions_total", COUNTER, 0,                        \
 	  "Cgroups that got their labels, by what they were known by; unresolved: a pod or a "     \
@@ -394,6 +397,9 @@ void self_update(struct self *self, const struct self_input *input)
 	set(self, ID_SERIES_HIDDEN, NULL, counts[LEVEL_OTHER + 1]);
 	set(self, ID_POLLS_MISSED, NULL, input->polls_missed);
 	set(self, ID_TRACKED_PIDS, NULL, processes_count(input->processes));
+	for (int i = 0; i < NR_FOLDED; i++)
+		set(self, ID_FOLDED_PIDS, LABELS("reason", folded_names[i]),
+		    processes_folded(input->processes)[i]);
 	set(self, ID_TRACKED_CGROUPS, NULL, groups_count(input->groups));
 	for (int i = 0; i < NR_RESOLUTIONS; i++)
 		set(self, ID_RESOLUTIONS, LABELS("result", resolution_names[i]),

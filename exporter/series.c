@@ -351,8 +351,8 @@ static size_t shown(const struct family *family, size_t max_process_series)
 
 /*
  * The `n` series of a family that are shown: all whose group has a name, of processes the largest.
- * The family's own list where it is that, else to be freed; NULL with errno ENOMEM. `listed`: how many
- * the list has, those that are not shown last.
+ * The family's own list where it is that, else to be freed; NULL with errno ENOMEM. `listed`: how
+ * many the list has, those that are not shown last.
  */
 static struct series **choose(struct family *family, size_t n, size_t *listed)
 {

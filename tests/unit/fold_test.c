@@ -374,6 +374,8 @@ static void test_hidden_process_ends(void **state)
 	assert_int_equal(world_value(w, HITS, "pid=\"8\",comm=\"large\",cgroup=\"/a\""), 50);
 	assert_int_equal(world_sum(w, CGROUP_HITS), 55);
 	assert_int_equal(processes_count(w->processes), 1);
+	assert_int_equal(processes_folded(w->processes)[FOLDED_HIDDEN], 1);
+	assert_int_equal(processes_folded(w->processes)[FOLDED_EXITED], 0);
 }
 
 #define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)

@@ -69,9 +69,13 @@ static void test_dies(void **state)
 	assert_int_equal(processes_dead(processes), 0);
 	processes_check(processes, 8, false);
 	assert_int_equal(processes_dead(processes), 1);
+	assert_int_equal(processes_folded(processes)[FOLDED_EXITED], 0);
 	processes_put(processes, two);
 	assert_int_equal(processes_dead(processes), 0);
-	processes_put(processes, one);
+	assert_int_equal(processes_folded(processes)[FOLDED_EXITED], 1);
+	processes_put(processes, one); /* it lives: it only has no row any more */
+	assert_int_equal(processes_folded(processes)[FOLDED_EXITED], 1);
+	assert_int_equal(processes_folded(processes)[FOLDED_HIDDEN], 0);
 	assert_int_equal(processes_count(processes), 0);
 	processes_check(processes, 9, false); /* nobody: no division by 0 */
 	processes_free(processes);
