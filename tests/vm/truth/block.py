@@ -142,10 +142,12 @@ def slow_disk():
     """One request at a time, so that others wait in the queue, where two become one."""
     name = new_disk("slow", irqmode=2, completion_nsec=700_000_000, hw_queue_depth=1)
     setting(name, "scheduler", "mq-deadline")
+    setting(name, "nr_requests", "16")  # of the scheduler, which else has room for two
     before = disk_stat(name)
     threads = direct(name, True, 1000)
     wait_until(lambda: in_flight(name))
-    for at in 0, 2, 1:  # the last one closes the gap
+    # the scheduler has handed out the first one of these: it waits for the disk alone; the last one closes the gap
+    for at in 2000, 0, 2, 1:
         threads += direct(name, True, at)
         time.sleep(0.1)
     join_all(threads)
