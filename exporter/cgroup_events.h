@@ -19,6 +19,6 @@ struct cgroup_events *cgroup_events_open(int fd, const char *procfs,
 					 const struct cgroup_mounts *mounts, struct groups *groups);
 void cgroup_events_close(struct cgroup_events *events);
 
-/* Tells its groups of all cgroups made and removed since the last call: the `hear` of struct
- * groups_news. */
+/* Tells the groups of `events` (struct cgroup_events) of all cgroups made and removed since the
+ * last call: the `hear` of struct groups_news. */
 void cgroup_events_take(void *events);

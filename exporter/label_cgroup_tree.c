@@ -320,9 +320,9 @@ static struct cgroup *look_up(struct groups *groups, uint64_t id)
 {
 	struct cgroup *cgroup;
 
-	hear(groups);
+	hear(groups); /* also where the trees cannot be read */
 	cgroup = *find(groups, id);
-	if (cgroup || !groups->walks_left ||
+	if (cgroup || groups->failed || !groups->walks_left ||
 	    (groups->news.untold && untold_now(groups) == groups->walked_untold))
 		return cgroup;
 	groups->walks_left--;
@@ -339,7 +339,7 @@ struct group *groups_find(struct groups *groups, uint64_t id)
 	if (!id)
 		return groups->overflow;
 	cgroup = *find(groups, id);
-	if (!cgroup && !groups->failed)
+	if (!cgroup)
 		cgroup = look_up(groups, id);
 	if (cgroup)
 		return cgroup->group;

@@ -289,6 +289,7 @@ static void test_told(void **state)
 	struct tree *tree = *state;
 	struct told told = { .groups = tree->groups };
 	uint64_t a = make(tree, "/a"), b, c;
+	char away[96];
 
 	groups_follow(tree->groups, &(struct groups_news){ &told.untold, hear, &told });
 	poll_at(tree, 1);
@@ -322,6 +323,15 @@ static void test_told(void **state)
 	assert_group(tree, a, "cgroup=\"/a\"");
 	poll_at(tree, 5);
 	assert_group(tree, a, "cgroup=\"(removed)\"");
+
+	/* no tree to read: what is told in the middle of a poll has its name all the same */
+	snprintf(away, sizeof(away), "%s/away", tree->dir);
+	assert_int_equal(rename(in(tree, ""), away), 0);
+	assert_int_equal(groups_walk(tree->groups, 6), -ENOENT);
+	told.made = UINT32_MAX, told.path = "/g";
+	assert_group(tree, UINT32_MAX, "cgroup=\"/g\"");
+	assert_group(tree, 77, "cgroup=\"(unknown)\"");
+	assert_int_equal(rename(away, in(tree, "")), 0);
 }
 
 /* Bug: a deep tree (anybody with a delegated cgroup can make one) overflows the stack or the path. */
