@@ -8,6 +8,8 @@
 # lived; containers without their pod's name when many come at once; counts lost on the way.
 # shellcheck source=tests/live/lib.sh
 . "$(dirname "$0")/live/lib.sh"
+# shellcheck source=tests/live/soak.sh
+. "$(dirname "$0")/live/soak.sh"
 live_begin "$@"
 pods=${1:-1000} seconds=${2:-120} rate=20
 process_retention=10 cgroup_retention=20
@@ -18,7 +20,6 @@ here=${BASH_SOURCE[0]%/*}/live
 mkdir -p "$tap_tmp"/node/var/log/{pods,containers} # before the exporter: its sandbox knows what is there
 chmod 755 "$tap_tmp" # the exporter is nobody
 cp "$(type -P true)" "$tap_tmp/soak_true"
-ulimit -u unlimited 2>/dev/null
 exporter_start --path.rootfs="$tap_tmp/node" --process.max-series=1000000 \
 	--process.retention=${process_retention}s --cgroup.retention=${cgroup_retention}s
 cgroup_new kubepods/besteffort
@@ -38,22 +39,16 @@ measure() {
 }
 measure
 poll_before=$poll resident_before=$resident
-removed() { # FAMILY
+removed() { # FILE FAMILY
 	value_in "$1" "$2" 'cgroup="(removed)"'
 }
 execs_before=$(removed "$tap_tmp/1" ebpf_cgroup_execs_total)
 
-# its own log has what it printed last
 spawn python3 "$here/pods.py" "$pods" $rate "$seconds" "$tap_tmp/soak_true" "$tap_tmp/node" "$live_cgroup" \
 	"${live_roots[@]}" >"$tap_tmp/done" 2>"$tap_tmp/churn.log"
 churn=$spawned
 check "all pods begin" wait_until 120 test -e "$tap_tmp/node/full"
-python3 "$here/soak.py" "$port" "$exporter_pid" "$churn" "$seconds" $process_retention \
-	"$live_cgroup" "${live_roots[@]}" >"$tap_tmp/results" 2>"$tap_tmp/errors"
-tap_results "$tap_tmp/results"
-[ ! -s "$tap_tmp/errors" ] || not_ok "the sampler itself" "$(tail -n 3 "$tap_tmp/errors")"
-wait "$churn"
-equal "the churn ended well$(head -n 1 "$tap_tmp/churn.log")" $? 0
+soak_watch "$churn" "$seconds" $process_retention
 containers=$(cat "$tap_tmp/done")
 echo "# $containers containers in $seconds s after the first $pods pods"
 check "it was the rate asked for" [ "$containers" -ge $((2 * (pods + rate * (seconds - 1)))) ]

@@ -10,6 +10,8 @@
 # buffers and descriptors that leak; counts that are lost when rows, processes and groups leave.
 # shellcheck source=tests/live/lib.sh
 . "$(dirname "$0")/live/lib.sh"
+# shellcheck source=tests/live/soak.sh
+. "$(dirname "$0")/live/soak.sh"
 live_begin "$@"
 minutes=${1:-20}
 seconds=$(awk -v m="$minutes" 'BEGIN { print int(m * 60) }')
@@ -35,13 +37,7 @@ scrape "$tap_tmp/before"
 
 spawn_in driver "$helper" "$seconds" "$tap_tmp/soak_true" "$live_cgroup" "${live_roots[@]}" \
 	>"$tap_tmp/done" 2>"$tap_tmp/churn.log"
-churn=$spawned
-python3 "${BASH_SOURCE[0]%/*}/live/soak.py" "$port" "$exporter_pid" "$churn" "$seconds" $process_retention \
-	"$live_cgroup" "${live_roots[@]}" >"$tap_tmp/results" 2>"$tap_tmp/errors"
-tap_results "$tap_tmp/results"
-[ ! -s "$tap_tmp/errors" ] || not_ok "the sampler itself" "$(tail -n 3 "$tap_tmp/errors")"
-wait "$churn"
-equal "the churn ended well$(head -n 1 "$tap_tmp/churn.log")" $? 0
+soak_watch "$spawned" "$seconds" $process_retention
 
 done_of() {
 	sed -n "s/^$1 //p" "$tap_tmp/done"

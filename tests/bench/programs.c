@@ -113,12 +113,14 @@ static void load_collectors(const char *file)
 		const struct collectors *from = k ? &updates : &collectors;
 
 		for (size_t i = 0; i < from->n; i++)
-			for (size_t p = 0; p < from->list[i].nr_programs && nr_pairs < MAX_PAIR; p++) {
+			for (size_t p = 0; p < from->list[i].nr_programs; p++) {
 				struct pair *pair = &pairs[nr_pairs];
 
 				if (!from->list[i].programs[p].link ||
 				    has_no_twin(&from->list[i].programs[p]))
 					continue;
+				if (nr_pairs == MAX_PAIR)
+					give_up("more than %d programs", MAX_PAIR);
 				pair->collector = from->list[i].name;
 				pair->program = &from->list[i].programs[p];
 				pair->fd = bpf_program__fd(pair->program->bpf);

@@ -23,9 +23,9 @@ runtime_images k8s.io
 runtime_exporter
 
 # ---- the kubelet, of no cluster ----
-# it wants its root in every hierarchy
+# it wants its root in every hierarchy of v1
 for root in /sys/fs/cgroup/*/; do
-	mkdir -p "$root$live_cgroup"
+	! mountpoint -q "$root" || mkdir -p "$root$live_cgroup"
 done
 mkdir -p "$tap_tmp/pods" "$tap_tmp/kubelet"
 cat >"$tap_tmp/kubelet.yaml" <<CONF

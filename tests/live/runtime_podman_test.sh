@@ -9,17 +9,7 @@ live_begin "$@"
 real_needs podman:podman runc:runc conmon:conmon catatonit:catatonit busybox-static:busybox
 runtime_begin
 
-cat >"$tap_tmp/containers.conf" <<'CONF'
-[containers]
-default_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]
-[engine]
-cgroup_manager = "cgroupfs"
-events_logger = "file"
-runtime = "runc"
-CONF
-export CONTAINERS_CONF=$tap_tmp/containers.conf
-podman=(podman --storage-driver vfs)
-
+runtime_podman cgroupfs 'runtime = "runc"' # crun wants v2 alone
 cgroup_new podman
 run() { # NAME FLAG...: sets $id
 	in_room_must "${podman[@]}" run -d --name "$1" --cgroup-parent "$cgroup_path" --memory 30m \

@@ -12,6 +12,7 @@
 #                              (false), with those lines in its CRI section; sets $containerd
 #   runtime_images NAMESPACE...  makes the images localhost/work:1 and localhost/pause:1, and gives them to it
 #   runtime_cri STEP...        asks it as a kubelet does: tests/live/cri.py
+#   runtime_podman MANAGER [LINE]  has $podman use that cgroup manager, and that line in its [engine] section
 #   runtime_play WHAT POD      has $podman play a pod with a container `cart`, which works
 #   runtime_exporter FLAG...   starts the exporter: all groups but $runtime_include, or the test's own, are (other)
 #   runtime_pid ID             the first process of the container that has ID in its cgroup's path, once
@@ -176,6 +177,20 @@ runtime_cri() {
 	in_room python3 "$live_top/tests/live/cri.py" /run/containerd/containerd.sock "$@" 2>"$tap_tmp/cri.log" && return
 	not_ok "works: cri.py $*" "$(tail -n 3 "$tap_tmp/cri.log")"
 	return 1
+}
+
+runtime_podman() {
+	# root may lack CAP_SYS_RESOURCE
+	cat >"$tap_tmp/containers.conf" <<-CONF
+		[containers]
+		default_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]
+		[engine]
+		cgroup_manager = "$1"
+		events_logger = "file"
+		${2-}
+	CONF
+	export CONTAINERS_CONF=$tap_tmp/containers.conf
+	podman=(podman --storage-driver vfs)
 }
 
 runtime_play() {

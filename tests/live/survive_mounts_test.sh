@@ -85,7 +85,11 @@ fi
 [ -z "$v1" ] || check "no cgroup tree: one clear warning" wait_until 20 has_said "level=warn.*cgroup tree.*not mounted there any more" 1
 scrapes_more 15 # for longer than both retentions
 check "no cgroup tree: known groups stay beyond the retention" counted "/$base/work" $work_done
-[ -z "$v1" ] || equal "no cgroup tree: still one warning" "$(said 'level=warn.*cgroup tree')" 1
+if [ "$v1" ]; then
+	equal "no cgroup tree: still one warning" "$(said 'level=warn.*cgroup tree')" 1
+else
+	skip "no cgroup tree: one clear warning" "on v2 nothing happens that programs do not tell of"
+fi
 check "no cgroup tree: it lives" lives
 phase "cgroup tree is back"
 for i in "${!usual[@]}"; do

@@ -18,18 +18,7 @@ runtime_machine=1
 runtime_begin
 
 # ---- images ----
-podman_uses() { # CGROUP_MANAGER
-	cat >"$tap_tmp/containers.conf" <<-CONF
-		[containers]
-		default_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]
-		[engine]
-		cgroup_manager = "$1"
-		events_logger = "file"
-	CONF
-}
-export CONTAINERS_CONF=$tap_tmp/containers.conf
-podman=(podman --storage-driver vfs)
-podman_uses cgroupfs
+runtime_podman cgroupfs
 runtime_containerd true
 runtime_images k8s.io
 
@@ -65,7 +54,7 @@ pods_removed() {
 
 # ---- systemd makes the cgroups ----
 driver=systemd
-podman_uses systemd
+runtime_podman systemd
 podman_run web-1 shop.slice
 runtime_play "podman, systemd: kube play" play-1
 cri_pod db-1 6dd3a3e0-2f4b-4f0e-9b6a-0c3f5a1e7d42 kubepods-besteffort-pod6dd3a3e0_2f4b_4f0e_9b6a_0c3f5a1e7d42.slice
@@ -99,7 +88,7 @@ runtime_gone "units: all removed" units_removed
 driver=cgroupfs runtime_had=()
 kill "$containerd"
 wait "$containerd"
-podman_uses cgroupfs
+runtime_podman cgroupfs
 runtime_containerd false
 podman_run web-2 /shop # no pod: podman 4.3 gives those that it makes on cgroup v2 itself no device at all
 cri_pod db-2 ffffffff-1111-4222-8333-444444444444 /kubepods/besteffort/podffffffff-1111-4222-8333-444444444444
