@@ -61,13 +61,19 @@ check "the pods' series are gone by retention" wait_until $((cgroup_retention + 
 # a container's program, and sleep
 equal "each container's programs are in (removed)" \
 	$(($(removed "$tap_tmp/after" ebpf_cgroup_execs_total) - execs_before)) $((2 * containers))
-sleep 3 # what left is buried
-measure
-echo "# before: $poll_before us a poll, $resident_before kB; after: $poll us a poll, $resident kB"
-check "a poll takes about what it took before: $poll_before us, then $poll us" [ "$poll" -le $((poll_before * 2 + 1000)) ]
+# not at once: what left is buried some polls later, and its memory given back some after that
 peak=$(awk '$1 == "VmHWM:" { print $2 }' "/proc/$exporter_pid/status")
-check "memory comes back: $resident_before kB, at most $peak, then $resident" \
-	[ $((resident - resident_before)) -le $((4096 + (peak - resident_before) / 4)) ] # tables grew
+most_us=$((poll_before * 2 + 1000)) most_kb=$((resident_before + 4096 + (peak - resident_before) / 4)) # tables grew
+came_back() {
+	measure
+	[ "$poll" -le $most_us ] && [ "$resident" -le $most_kb ]
+}
+for _ in 1 2 3 4 5 6 7 8; do # of 5 s
+	! came_back || break
+done
+echo "# before: $poll_before us a poll, $resident_before kB; after: $poll us a poll, $resident kB"
+check "a poll takes about what it took before: $poll_before us, then $poll us" [ "$poll" -le $most_us ]
+check "memory comes back: $resident_before kB, at most $peak, then $resident" [ "$resident" -le $most_kb ]
 exporter_stop
 equal "it ends in peace" $? 0
 complaints=$(grep -E 'level=(warn|error)' "$tap_tmp/exporter.log" | head -n 3)
