@@ -12,19 +12,21 @@
 struct cgroup_info {
 	struct families *families;
 	struct family *family;
-	uint64_t version; /* groups_version() at the last update */
+	struct container_names *names; /* borrowed; NULL: no files are asked */
+	uint64_t version;	       /* groups_version() at the last update */
 };
 
 /* The value of a series that an update has met: the others have gone. */
 #define MET 2
 
-struct cgroup_info *cgroup_info_new(struct families *families)
+struct cgroup_info *cgroup_info_new(struct families *families, struct container_names *names)
 {
 	struct cgroup_info *info = calloc(1, sizeof(*info));
 
 	if (!info)
 		return NULL;
 	info->families = families;
+	info->names = names;
 	info->family = families_add(
 		families, "ebpf_cgroup_info",
 		"Always 1; what is known of each container and unit: id is the cgroup's "
@@ -96,6 +98,8 @@ static void tell(uint64_t id, const char *path, const struct group *group, void 
 	add_text(&labels, "id", path);
 	add_text(&labels, "uid", at.pod_uid);
 	add_text(&labels, "container_id", at.container_id);
+	if (!*at.runtime && at.owner == OWNER_POD && info->names)
+		at.runtime = container_names_kubelets_runtime(info->names, &at);
 	add_text(&labels, "runtime", at.runtime);
 	add_text(&labels, "qos", at.qos);
 	if (!labels.failed) {

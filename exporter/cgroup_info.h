@@ -7,13 +7,15 @@
  */
 #pragma once
 
+#include "container_names.h"
 #include "label_cgroup.h"
 #include "series.h"
 
 struct cgroup_info;
 
-/* Makes the family. NULL with errno. */
-struct cgroup_info *cgroup_info_new(struct families *families);
+/* Makes the family. `names` (borrowed, NULL: no files are asked) tells the kubelet's runtime where
+ * paths do not. NULL with errno. */
+struct cgroup_info *cgroup_info_new(struct families *families, struct container_names *names);
 void cgroup_info_free(struct cgroup_info *info);
 
 /* After a poll: series for cgroups that came, none for those that went. */

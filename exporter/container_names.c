@@ -25,6 +25,8 @@ struct listing {
 	bool fresh; /* read in this poll */
 };
 
+#define MOST_ASKED                                                                                 \
+	8 /* files to read in a poll, of a node whose runtime keeps no state that we know */
 #define TASKS "/io.containerd.runtime.v2.task"
 const struct container_names_folder container_names_folders[] = {
 	{ "/var/log/pods", "", false },
@@ -41,8 +43,10 @@ const struct container_names_folder container_names_folders[] = {
 
 struct container_names {
 	const char *rootfs;
-	bool missing[16]; /* the top of this one of the folders did not exist at the start */
-	bool looked;	  /* in this poll, for those */
+	bool missing[16];     /* the top of this one of the folders did not exist at the start */
+	bool looked;	      /* in this poll, for those */
+	const char *kubelets; /* runtime; NULL as long as it is not known */
+	unsigned int asked;   /* for it, in this poll */
 	struct listing pods, containers;
 };
 
@@ -88,6 +92,7 @@ void container_names_new_poll(struct container_names *names)
 	forget(&names->pods);
 	forget(&names->containers);
 	names->looked = false;
+	names->asked = 0;
 }
 
 const size_t container_names_nr_folders = NR_FOLDERS;
@@ -314,6 +319,17 @@ static bool find_in_pod(struct container_names *names, const struct cgroup_path 
 	}
 	strcpy(out->container, path->monitor ? "" : state.container);
 	return *out->pod;
+}
+
+const char *container_names_kubelets_runtime(struct container_names *names,
+					     const struct cgroup_path *path)
+{
+	struct container_name found;
+
+	if (!names->kubelets && *path->container_id && names->asked++ < MOST_ASKED &&
+	    container_names_of_state(names->rootfs, path, &found))
+		names->kubelets = found.runtime;
+	return names->kubelets ? names->kubelets : "";
 }
 
 bool container_names_find(struct container_names *names, const struct cgroup_path *path,

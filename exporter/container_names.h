@@ -22,6 +22,7 @@
 struct container_name {
 	char namespace[64], pod[254]; /* "" for what is no pod's */
 	char container[254];	      /* "" for a sandbox, a pod's own cgroup and a monitor */
+	const char *runtime;	      /* whose state said so; NULL when it was somebody else */
 };
 
 struct container_names;
@@ -39,6 +40,14 @@ void container_names_new_poll(struct container_names *names);
  */
 bool container_names_find(struct container_names *names, const struct cgroup_path *path,
 			  struct container_name *out);
+
+/*
+ * The runtime of a pod's container whose path does not tell it (the kubelet's cgroupfs driver): the
+ * one that has state of its id, "" when none has. A kubelet has one runtime, so it is looked for
+ * until it is known.
+ */
+const char *container_names_kubelets_runtime(struct container_names *names,
+					     const struct cgroup_path *path);
 
 /*
  * A path that says nothing of itself: that of a task of containerd's (ctr: "/NAMESPACE/NAME", any

@@ -304,6 +304,7 @@ bool container_names_of_state(const char *rootfs, const struct cgroup_path *path
 		    sources[i].find(rootfs, path, &found) &&
 		    (*found.pod != 0) == (path->owner == OWNER_POD)) {
 			*out = found;
+			out->runtime = sources[i].runtime;
 			return true;
 		}
 	}

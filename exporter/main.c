@@ -405,7 +405,7 @@ static int run_list(struct exporter *x)
 {
 	struct families *own = x->options.nr_files ? NULL : x->families;
 	struct cgroup_info *info =
-		cgroup_info_new(x->families); /* a family that no table declares */
+		cgroup_info_new(x->families, NULL); /* a family that no table declares */
 	int err = info ? list_duplicates(&x->collectors) : -ENOMEM;
 
 	cgroup_info_free(info);

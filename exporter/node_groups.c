@@ -39,7 +39,7 @@ int node_groups_open(struct node_groups *node, const struct options *options,
 					      .nr_exclude = options->nr_cgroup_exclude,
 					      .drop = options->labels_drop };
 	node->groups = groups_new(mounts, &node->naming, tell_pods, node);
-	node->info = cgroup_info_new(families);
+	node->info = cgroup_info_new(families, node->names);
 	if (!node->names || !node->groups || !node->info)
 		return -ENOMEM;
 	node->events = cgroup_events_open(ring, options->procfs, mounts, node->groups);

@@ -79,7 +79,7 @@ runtime_works "a pod's container" net "${of[@]}"
 uid=${runtime_path%/*}
 uid=${uid##*/pod}
 runtime_info "a pod's container" "${of[@]}" "container_id=\"$id\"" "uid=\"$uid\"" 'qos="burstable"' \
-	"id=\"$runtime_path\""
+	"id=\"$runtime_path\"" 'runtime="containerd"'
 equal "the folder of its logs has the same uid" "$(ls -d /var/log/pods/shop_web-node1_"$uid")" \
 	"/var/log/pods/shop_web-node1_$uid"
 runtime_works "again" net "${of[@]}"

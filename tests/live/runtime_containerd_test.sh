@@ -64,7 +64,8 @@ for name in cart basket; do
 	of_container $name
 	runtime_pid "$id"
 	runtime_works "$name of a kubelet's pod" net "${of[@]}"
-	runtime_info "$name of a kubelet's pod" "${of[@]}" "container_id=\"$id\"" "uid=\"$uid\"" "id=\"$runtime_path\""
+	runtime_info "$name of a kubelet's pod" "${of[@]}" "container_id=\"$id\"" "uid=\"$uid\"" "id=\"$runtime_path\"" \
+		'runtime="containerd"'
 done
 runtime_cri remove "$id"
 rm /var/log/containers/*basket*

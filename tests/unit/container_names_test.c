@@ -165,6 +165,25 @@ static void test_states(void **state)
 	assert_labels(node, "/", "cgroup=\"/\"");
 }
 
+/* Bug: the cgroupfs driver's containers have no runtime, or that of somebody's container with the same id. */
+static void test_kubelets_runtime(void **state)
+{
+	struct node *node = *state;
+	struct cgroup_path at;
+
+	put(node, "/var/lib/docker/containers/" ID "/config.v2.json", "{\"Name\": \"/web2\", \"Config\": {}}");
+	cgroup_path_parse(&at, POD "/" ID);
+	assert_string_equal(container_names_kubelets_runtime(node->names, &at), "");
+	put(node, TASK "k8s.io/" ID "/config.json",
+	    "{\"annotations\": {\"io.kubernetes.cri.container-type\": \"container\","
+	    "\"io.kubernetes.cri.container-name\": \"cart\", \"io.kubernetes.cri.sandbox-name\": \"web-0\","
+	    "\"io.kubernetes.cri.sandbox-namespace\": \"shop\", \"io.kubernetes.cri.sandbox-uid\": \"" UID "\"}}");
+	assert_string_equal(container_names_kubelets_runtime(node->names, &at), "containerd");
+	/* it is the kubelet's, so of all its containers, whose state may be gone already */
+	cgroup_path_parse(&at, POD "/" ID2);
+	assert_string_equal(container_names_kubelets_runtime(node->names, &at), "containerd");
+}
+
 /* Bug: a container of ctr's, whose id is any name, is a path; or any folder that is called like one is one. */
 static void test_tasks(void **state)
 {
@@ -421,7 +440,7 @@ static void test_new_uid(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { T(test_kubelet), T(test_states),	     T(test_hostile), T(test_flags), T(test_tasks), T(test_closed),
+	const struct CMUnitTest tests[] = { T(test_kubelet), T(test_kubelets_runtime), T(test_states), T(test_hostile), T(test_flags), T(test_tasks), T(test_closed),
 					    T(test_late_name), T(test_gone_nameless), T(test_new_uid) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -40,7 +40,7 @@ cri_pod() { # POD UID PARENT
 	runtime_pid "$id"
 	runtime_works "containerd, $driver: a pod's container" net "${of[@]}"
 	runtime_info "containerd, $driver: a pod's container" "${of[@]}" "container_id=\"$id\"" "uid=\"$2\"" \
-		'qos="besteffort"' "id=\"$runtime_path\""
+		'qos="besteffort"' "id=\"$runtime_path\"" 'runtime="containerd"'
 	runtime_had_execs "namespace=\"shop\",pod=\"$1\"" # what the sandbox had is the pod's own
 }
 pods_removed() {
