@@ -30,6 +30,13 @@ override CFLAGS += -std=gnu11 $(WARN) -ffile-prefix-map=$(CURDIR)=. -fstack-prot
 CPPFLAGS += -D_GNU_SOURCE $(if $(filter -O%,$(CFLAGS)),-D_FORTIFY_SOURCE=2) -iquote exporter -iquote bpf -iquote $(BUILD)
 LDFLAGS += -pie -Wl,-z,relro,-z,now -Wl,--as-needed -Wl,--build-id=sha1
 LDLIBS := -lbpf -lelf -ljansson -lmicrohttpd -lseccomp -lz -lpthread
+# ISA-L compresses scrapes six times as fast as zlib; `make ISAL=` builds without it
+ISAL ?= $(shell echo | $(CC) -include isa-l.h -fsyntax-only -xc - 2>/dev/null && echo yes)
+ifneq ($(ISAL),)
+FEATURES := -DHAVE_ISAL
+CPPFLAGS += $(FEATURES)
+LDLIBS += -lisal
+endif
 BPFFLAGS := -target bpf -mcpu=v2 -g -O2 -Wall -Wextra -Wno-unused-parameter $(if $(WERROR),-Werror) \
             -ffile-prefix-map=$(CURDIR)=. -fdebug-compilation-dir=. -Ivmlinux -Ibpf
 

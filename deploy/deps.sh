@@ -4,7 +4,7 @@
 # Asks dpkg first: a machine that has everything is not touched and needs no network.
 set -eu
 # curl is for the line that `make run` prints
-build="make clang llvm libc6-dev libbpf-dev libelf-dev zlib1g-dev libmicrohttpd-dev libseccomp-dev libjansson-dev curl"
+build="make clang llvm libc6-dev libbpf-dev libelf-dev zlib1g-dev libmicrohttpd-dev libseccomp-dev libjansson-dev libisal-dev curl"
 check="$build gcc libcmocka-dev git jq procps python3 iproute2 nftables bpftool e2fsprogs mount
 	util-linux strace valgrind prometheus man-db debootstrap
 	qemu-system-x86 qemu-system-arm kmod cpio xz-utils zstd lld libclang-rt-dev"

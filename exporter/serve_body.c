@@ -2,8 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include <zlib.h>
-
+#include "gzip.h"
 #include "serve_parts.h"
 
 enum { BODY_TEXT, BODY_TEXT_GZIP };
@@ -37,57 +36,39 @@ static int fill_text(struct snapshot *snapshot, struct snapshot_body *body, void
  * Compressing takes the text as it is made, while it is in the cache: Prometheus only ever asks for
  * gzip, and the plain text, ten times the size, never exists as a whole.
  */
-struct gzip {
+struct compressed {
 	struct buffer plain; /* first: drain() gets its address */
 	struct buffer out;
-	z_stream stream;
+	struct gzip *gzip;
 };
 
-#define GZIP_STEP 16384
-
-static void gzip_step(struct buffer *plain, int flush)
+static void compress(struct compressed *c, bool last)
 {
-	struct gzip *gzip = (struct gzip *)plain;
-	z_stream *stream = &gzip->stream;
-
-	stream->next_in = (Bytef *)plain->data;
-	stream->avail_in = (uInt)plain->len;
-	do {
-		char *at = buffer_reserve(&gzip->out, GZIP_STEP);
-
-		if (!at) {
-			plain->failed = 1;
-			return;
-		}
-		stream->next_out = (Bytef *)at;
-		stream->avail_out = GZIP_STEP;
-		deflate(stream, flush);
-		gzip->out.len += GZIP_STEP - stream->avail_out;
-	} while (!stream->avail_out);
-	plain->len = 0;
+	gzip_add(c->gzip, &c->out, c->plain.data, c->plain.len, last);
+	c->plain.failed |= c->out.failed;
+	c->plain.len = 0;
 }
 
-static void gzip_drain(struct buffer *plain)
+static void drain(struct buffer *plain)
 {
-	gzip_step(plain, Z_NO_FLUSH);
+	compress((struct compressed *)plain, false);
 }
 
 static int fill_gzip(struct snapshot *snapshot, struct snapshot_body *body, void *arg)
 {
-	struct gzip gzip = { .plain = { .drain = gzip_drain } };
+	struct compressed c = { .plain = { .drain = drain }, .gzip = gzip_new() };
 
 	(void)arg;
-	/* Level 1: the text is so repetitive that more effort costs much and saves little. */
-	if (deflateInit2(&gzip.stream, 1, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+	if (!c.gzip)
 		return -ENOMEM;
-	render_text(&gzip.plain, snapshot);
-	if (!gzip.plain.failed)
-		gzip_step(&gzip.plain, Z_FINISH);
-	deflateEnd(&gzip.stream);
-	if (gzip.plain.failed)
-		buffer_free(&gzip.out);
-	buffer_free(&gzip.plain);
-	return take(&gzip.out, body);
+	render_text(&c.plain, snapshot);
+	if (!c.plain.failed)
+		compress(&c, true);
+	gzip_free(c.gzip);
+	if (c.plain.failed)
+		buffer_free(&c.out);
+	buffer_free(&c.plain);
+	return take(&c.out, body);
 }
 
 const struct snapshot_body *serve_exposition(struct snapshot *snapshot, bool gzip)

@@ -97,6 +97,7 @@ for test in build/san/*_test; do
 	run "unit/${test##*/}" "$test"
 done
 run unit/snapshot_test.tsan build/tsan/snapshot_test
+run unit/gzip_test.zlib build/zlib/gzip_test
 run ships/deps.sh bash tests/ships/deps.sh
 for test in tests/golden/*.sh tests/fuzz/*.sh tests/cli/*.sh tests/ships/*.sh tests/contract/*_test.sh tests/live/*_test.sh; do
 	[ -f "$test" ] && [ "$test" != tests/ships/deps.sh ] || continue

@@ -1,5 +1,5 @@
 # The unit tests: each tests/unit/X_test.c is a program, linked with the exporter's stages.
-# SAN picks the sanitizers; the snapshot's own test also runs under ThreadSanitizer.
+# SAN picks the sanitizers; the snapshot's own test also runs under ThreadSanitizer, gzip's with zlib alone.
 SAN ?= address,undefined
 san_dir    := $(BUILD)/san
 san_stages := $(patsubst exporter/%.c,$(san_dir)/%.o,$(filter-out exporter/main.c,$(sort $(wildcard exporter/*.c))))
@@ -10,10 +10,10 @@ test_objects := $(patsubst tests/unit/objects/%.c,$(san_dir)/objects/%.o,\
 		$(filter-out %/bad.bpf.c,$(sort $(wildcard tests/unit/objects/*.bpf.c)))) \
 		$(bad_cases:%=$(san_dir)/objects/bad_%.bpf.o)
 san_flags  := -std=gnu11 -O1 -g -fno-omit-frame-pointer -D_GNU_SOURCE -iquote exporter -iquote bpf -iquote $(BUILD) -iquote tests/unit \
-	-DTEST_OBJECTS='"$(san_dir)/objects"' $(WARN)
+	-DTEST_OBJECTS='"$(san_dir)/objects"' $(WARN) $(FEATURES)
 
 .PHONY: unit
-unit: $(unit_tests) $(test_objects) $(san_dir)/render_schema $(BUILD)/tsan/snapshot_test ## build the unit tests (make check runs them)
+unit: $(unit_tests) $(test_objects) $(san_dir)/render_schema $(BUILD)/tsan/snapshot_test $(BUILD)/zlib/gzip_test ## build the unit tests (make check runs them)
 
 $(san_dir)/%.o: exporter/%.c | $(BUILD)/revision.h
 	$(say) SAN $@
@@ -52,5 +52,10 @@ $(BUILD)/tsan/snapshot_test: tests/unit/snapshot_test.c exporter/snapshot.c expo
 	$(say) TSAN $@
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(san_flags) -fsanitize=thread $^ -o $@ -lcmocka -lpthread
+
+$(BUILD)/zlib/gzip_test: tests/unit/gzip_test.c exporter/gzip.c exporter/render.c exporter/log.c
+	$(say) TEST $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(filter-out $(FEATURES),$(san_flags)) -fsanitize=$(SAN) $^ -o $@ -lcmocka -lz
 
 -include $(wildcard $(san_dir)/*.d $(san_dir)/objects/*.d)

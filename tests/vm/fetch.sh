@@ -20,7 +20,7 @@ case $suite in bookworm | trixie | forky) ;; *) suite=bookworm ;; esac
 
 guest_packages="base-files bash dash coreutils findutils grep sed gawk util-linux mount procps iproute2 nftables curl
 	python3 kmod e2fsprogs jq diffutils gzip tar hostname make busybox-static
-	libc6-dev libbpf-dev libelf-dev zlib1g-dev libmicrohttpd-dev libseccomp-dev libjansson-dev"
+	libc6-dev libbpf-dev libelf-dev zlib1g-dev libmicrohttpd-dev libseccomp-dev libjansson-dev libisal-dev"
 
 die() {
 	echo "fetch: $*" >&2

@@ -15,7 +15,7 @@ suite=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
 case $suite in bookworm | trixie | forky) ;; *) suite=bookworm ;; esac
 wanted="systemd-sysv dbus kmod iproute2 nftables curl python3 procps busybox-static
 	podman crun conmon catatonit containerd runc containernetworking-plugins
-	libbpf1 libelf1 libmicrohttpd12 libseccomp2 libjansson4 zlib1g"
+	libbpf1 libelf1 libmicrohttpd12 libseccomp2 libjansson4 libisal2 zlib1g"
 [ "$suite" = bookworm ] || wanted=${wanted//libelf1 libmicrohttpd12/libelf1t64 libmicrohttpd12t64}
 
 no() {
