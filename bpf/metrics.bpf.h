@@ -67,7 +67,8 @@ struct histogram {
 		__type(value, value_type); \
 		__uint(max_entries, rows); \
 	} name SEC(".maps"); \
-	__u64 name##___lost = 0 /* updates that did not find a row of their own */
+	__u64 name##___lost = 0; /* updates that did not find a row of their own */ \
+	__u64 name##___touched = 0 /* 1: by ROW(), since the exporter looked */
 
 /*
  * A table of gauges that an iterator counts together anew each time, by adding: it is emptied before
@@ -95,10 +96,21 @@ struct histogram {
 	(typeof((table).value))bpf_map_lookup_elem(&(table), &_none); })
 
 /*
+ * A hash is read only when its rows were asked for since it was read last: most tables lie still most
+ * of the time. (That is, when all programs that use it say so; ROW() does.) The test before the
+ * write keeps the line in all CPUs' caches.
+ */
+#define TOUCH(table) ({ \
+	volatile __u64 *_touched = &table##___touched; \
+	if (!*_touched) \
+		*_touched = 1; })
+
+/*
  * ROW(table, &key): the row's values. A full table gives its row of zeros, so that totals stay
  * right. Test for NULL all the same: the verifier wants it.
  */
 #define ROW(table, k) ({ \
+	TOUCH(table); \
 	typeof((table).value) _r = ROW_OR_NULL(table, k); \
 	_r ? _r : ROW_OF_ZEROS(table); })
 
@@ -108,6 +120,7 @@ struct histogram {
  */
 #define WHO_ROW(table, k) ({ \
 	const typeof(*(table).key) *_w = (k); \
+	TOUCH(table); \
 	typeof((table).value) _r = bpf_map_lookup_elem(&(table), _w); \
 	if (!_r) { \
 		typeof(*(table).key) _group = *_w; \

@@ -270,7 +270,7 @@ void collectors_close(struct collectors *collectors)
 		for (size_t k = 0; k < c->nr_programs; k++)
 			free(c->programs[k].variant);
 		free(c->programs);
-		free(c->lost);
+		free(c->told);
 		if (c->bss)
 			munmap(c->bss, c->bss_size);
 		schema_free(&c->schema);

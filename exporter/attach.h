@@ -44,6 +44,12 @@ struct program {
 enum event_rate { RATE_RARE, RATE_MEDIUM, RATE_HOT };
 extern const char *const event_rate_names[];
 
+/* What the programs say of one of their tables, in their own memory; NULL where they do not. */
+struct table_told {
+	uint64_t *lost;	   /* updates without a row of their own */
+	uint64_t *touched; /* 1 before a program changes rows; the poller sets it to 0 */
+};
+
 struct collector {
 	char *name;
 	char *source; /* the file, NULL when built in */
@@ -61,8 +67,7 @@ struct collector {
 	uint8_t iterators_percent; /* of a core, that they may take; 0: all they need */
 	void *bss;		   /* the programs' global variables, mapped; NULL without any */
 	size_t bss_size;
-	const uint64_t *
-		*lost; /* per table: updates without a row of their own, in the program's memory */
+	struct table_told *told; /* per table */
 };
 
 struct shared_map;

@@ -181,11 +181,19 @@ void *maps_constant(const struct bpf_object *object, const char *name, size_t si
 }
 
 /* A counter of the loaded program, in its own memory. */
-static const uint64_t *counter(const struct collector *c, const char *name)
+static uint64_t *counter(const struct collector *c, const char *name)
 {
 	ssize_t offset = variable_offset(c->object, ".bss", name, sizeof(uint64_t));
 
-	return c->bss && offset >= 0 ? (const uint64_t *)((const char *)c->bss + offset) : NULL;
+	return c->bss && offset >= 0 ? (uint64_t *)((char *)c->bss + offset) : NULL;
+}
+
+static uint64_t *table_counter(const struct collector *c, size_t table, const char *what)
+{
+	char name[256];
+
+	snprintf(name, sizeof(name), "%s___%s", c->schema.tables[table].name, what);
+	return counter(c, name);
 }
 
 /* libbpf maps an object's .bss only for skeletons (until 1.6). Before 5.5 there is no mapping at
@@ -197,7 +205,8 @@ static void map_bss(struct collector *c)
 
 	if (!map)
 		return;
-	data = mmap(NULL, bpf_map__value_size(map), PROT_READ, MAP_SHARED, bpf_map__fd(map), 0);
+	data = mmap(NULL, bpf_map__value_size(map), PROT_READ | PROT_WRITE, MAP_SHARED,
+		    bpf_map__fd(map), 0);
 	if (data == MAP_FAILED)
 		return;
 	c->bss = data;
@@ -344,6 +353,50 @@ void maps_warm(const struct collector *c)
 	free(w.value);
 }
 
+/*
+ * Whether a program has the address of a map, and that of a variable in .bss. libbpf has put the
+ * descriptors into the instructions that load them by now.
+ */
+static void look_for(const struct bpf_program *program, int map, int bss, int32_t offset,
+		     bool *has_map, bool *has_variable)
+{
+	const struct bpf_insn *insns = bpf_program__insns(program);
+	size_t n = bpf_program__insn_cnt(program);
+
+	*has_map = *has_variable = false;
+	for (size_t i = 0; i + 1 < n; i++) {
+		if (insns[i].code != (BPF_LD | BPF_IMM | BPF_DW))
+			continue;
+		*has_map |= insns[i].src_reg == BPF_PSEUDO_MAP_FD && insns[i].imm == map;
+		*has_variable |= insns[i].src_reg == BPF_PSEUDO_MAP_VALUE && insns[i].imm == bss &&
+				 insns[i + 1].imm == offset;
+		i++;
+	}
+}
+
+/* Where programs say that they touch a table; NULL when one of those that use it never does. */
+static uint64_t *find_touched(const struct collector *c, size_t table)
+{
+	const struct bpf_map *bss = section_map(c->object, ".bss");
+	uint64_t *touched = table_counter(c, table, "touched");
+	bool uses, says, used = false;
+
+	for (size_t i = 0; touched && i < c->nr_programs; i++) {
+		if (bpf_program__fd(c->programs[i].bpf) < 0)
+			continue;
+		look_for(c->programs[i].bpf, bpf_map__fd(c->schema.tables[table].map),
+			 bpf_map__fd(bss), (int32_t)((char *)touched - (char *)c->bss), &uses,
+			 &says);
+		used |= uses;
+		if (!uses || says)
+			continue;
+		log_debug("%s: table %s is read at each poll, as %s does not TOUCH() it", c->name,
+			  c->schema.tables[table].name, bpf_program__name(c->programs[i].bpf));
+		return NULL;
+	}
+	return used ? touched : NULL;
+}
+
 int maps_find_variables(struct collectors *collectors, struct collector *c)
 {
 	const uint64_t *changes;
@@ -355,13 +408,11 @@ int maps_find_variables(struct collectors *collectors, struct collector *c)
 		collectors->cgroup_changes = changes;
 		collectors->cgroup_untold = counter(c, "cgroup_untold");
 	}
-	c->lost = calloc(c->schema.nr_tables + 1, sizeof(*c->lost));
-	if (!c->lost)
+	c->told = calloc(c->schema.nr_tables + 1, sizeof(*c->told));
+	if (!c->told)
 		return -ENOMEM;
-	for (size_t i = 0; i < c->schema.nr_tables; i++) {
-		snprintf(name, sizeof(name), "%s___lost", c->schema.tables[i].name);
-		c->lost[i] = counter(c, name);
-	}
+	for (size_t i = 0; i < c->schema.nr_tables; i++)
+		c->told[i] = (struct table_told){ table_counter(c, i, "lost"), find_touched(c, i) };
 	for (size_t i = 0; i < c->nr_programs; i++) {
 		snprintf(name, sizeof(name), "%s___rescued", bpf_program__name(c->programs[i].bpf));
 		c->programs[i].rescued = counter(c, name);

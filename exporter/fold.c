@@ -151,6 +151,8 @@ static struct row *row_new(struct fold_table *t, const uint64_t *key, uint32_t h
 		return NULL;
 	memcpy(row->data, key, t->key_words * 8);
 	row->hash = hash;
+	row->grew = t->polls;
+	t->look_again = true;
 	if (table->has_who)
 		memcpy(&pid, (const char *)key + WHO_PID, sizeof(pid));
 	if (pid) { /* also without a process level: rows of the dead must leave their tables */
@@ -345,11 +347,8 @@ static int fold_words(struct fold_table *t, const uint64_t *words, uint32_t hash
 		row->met = t->reads;
 		row_regroup(t, row); /* also when unchanged: it may be so for ever */
 	}
-	if (same_words(last, value, t->value_words)) {
-		if (!t->table->is_refilled)
-			row->idle++;
+	if (same_words(last, value, t->value_words))
 		return zero_is_said(t, words) ? find_series(t, row, value, true) : 0;
-	}
 	row_regroup(t, row);
 	if (find_series(t, row, value, all))
 		return -ENOMEM;
@@ -363,7 +362,7 @@ static int fold_words(struct fold_table *t, const uint64_t *words, uint32_t hash
 	}
 	memcpy(last, value, t->value_words * 8);
 	if (!t->table->is_refilled)
-		row->idle = 0;
+		row->grew = t->polls;
 	if (row->process && row->process->dead_ns)
 		process_seen(t->fold->config.processes, row->process);
 	return 0;
@@ -435,11 +434,11 @@ int fold_batch(struct fold_table *t, size_t n, const void *keys, const uint64_t 
 }
 
 /* The cgroup decides, not its group: a unit lives on while its cgroups come and go. */
-static bool may_leave(const struct fold_table *t, const struct row *row)
+static bool is_dead(const struct fold_table *t, const struct row *row)
 {
 	uint64_t id;
 
-	if (row->idle < 2 || table_is_array(t->table) || is_reserved(t, row->data))
+	if (table_is_array(t->table) || is_reserved(t, row->data))
 		return false;
 	if (row->process && row->process->dead_ns)
 		return true;
@@ -447,17 +446,32 @@ static bool may_leave(const struct fold_table *t, const struct row *row)
 	return !groups_exists(t->fold->config.groups, id);
 }
 
+void fold_polled(struct fold_table *t)
+{
+	t->polls++;
+}
+
 void fold_dead_rows(struct fold_table *t,
 		    bool (*reap)(struct fold_table *table, const void *key, void *arg), void *arg)
 {
-	if (t->table->cgroup_at < 0)
+	/* both only grow, so a sum that is the same says that nobody died */
+	uint64_t deaths = processes_deaths(t->fold->config.processes) +
+			  groups_version(t->fold->config.groups);
+
+	if (t->table->cgroup_at < 0 || (!t->look_again && t->deaths == deaths))
 		return;
+	t->deaths = deaths;
+	t->look_again = false;
 	for (size_t i = 0; i < t->nr_slots; i++)
 		for (struct row **at = &t->slots[i]; *at;) {
-			if (may_leave(t, *at) && reap(t, (*at)->data, arg)) {
+			bool dead = is_dead(t, *at);
+
+			/* unchanged in two polls, and not refused */
+			if (dead && t->polls - (*at)->grew > 2 && reap(t, (*at)->data, arg)) {
 				row_forget(t, at);
 				t->fold->reaped++;
 			} else {
+				t->look_again |= dead;
 				at = &(*at)->next;
 			}
 		}

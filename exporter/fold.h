@@ -52,6 +52,9 @@ int fold_row(struct fold_table *table, const void *key, const uint64_t *value);
  * fails. */
 int fold_batch(struct fold_table *table, size_t n, const void *keys, const uint64_t *values);
 
+/* A poll of the table is over: all its rows were read, or are known to be what they were. */
+void fold_polled(struct fold_table *table);
+
 /*
  * Calls `reap` with the key of each row that may leave its table: of a dead process or a removed
  * group, unchanged for two polls. When it returns true the row is forgotten; `reap` has folded its

@@ -11,7 +11,7 @@ struct row {
 	struct row *next;
 	uint32_t hash;
 	union {
-		uint32_t idle; /* polls since it last grew */
+		uint32_t grew; /* the table's poll in which it did last */
 		uint32_t met;  /* of a refilled table: which of its reads met it last */
 	};
 	struct group *group;
@@ -30,7 +30,10 @@ struct fold_table {
 	struct row **slots;
 	size_t nr_rows, nr_slots;
 	bool has_process; /* some metric has series per process */
-	uint32_t reads;	  /* of a refilled table */
+	uint32_t polls;
+	uint32_t reads;	 /* of a refilled table */
+	bool look_again; /* for the dead: there are some that may not leave yet, or new rows */
+	uint64_t deaths; /* when that was done last */
 };
 
 struct fold {

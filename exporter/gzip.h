@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * gzip: a text that comes piece by piece -> one gzip stream (RFC 1952). By ISA-L where the build found
- * it (a sixth of zlib's time for as few bytes, on expositions), else by zlib.
+ * gzip: a text that comes piece by piece -> one gzip stream (RFC 1952). By ISA-L where the build
+ * found it (a sixth of zlib's time for as few bytes, on expositions), else by zlib.
  */
 #pragma once
 

@@ -124,6 +124,7 @@ static struct cgroup **drop(struct groups *groups, struct cgroup **at)
 	if (!cgroup->gone && groups->listener)
 		groups->listener(cgroup->id, cgroup->is_pod, false, groups->arg);
 	cgroup->gone = true;
+	groups->version++;
 	return &cgroup->next;
 }
 

@@ -16,6 +16,7 @@
 #define BATCH_BYTES  (256 << 10)	  /* of values; they fit the cache */
 #define SWEEP_NS     (10 * 1000000000ULL) /* how often helpers' iterators look again (owner.bpf.c) */
 #define SAY_NS	     (60 * 1000000000ULL) /* how often the same failure is logged */
+#define MOST_UNREAD  10	  /* polls: a program that touched a row and did not say so is found out */
 #define MAX_RETRIES  1000 /* of a call that was interrupted or is to be made again */
 #define ENOTSUPP_BPF 524  /* the kernel's own ENOTSUPP, which has no name outside */
 
@@ -42,7 +43,8 @@ static void add_tables(struct poller *poller, struct collector *c)
 		t->collector = c;
 		t->table = table;
 		t->fd = table->file ? -1 : bpf_map__fd(table->map);
-		t->lost = c->lost[i];
+		t->told = c->told[i];
+		t->reads_due = 1; /* it has a row of zeros */
 		poller->nr_tables++;
 	}
 }
@@ -276,9 +278,12 @@ static bool reap(struct fold_table *fold, const void *key, void *arg)
 		    bpf_map_delete_elem(t->fd, key))
 			return false;
 	}
-	if (!fold_one(reaper->poller, t, key, value))
+	if (!fold_one(reaper->poller, t, key, value)) {
+		t->rows -= t->rows > 0;
 		return true;
+	}
 	bpf_map_update_elem(t->fd, key, value, BPF_NOEXIST);
+	t->reads_due = 2; /* it has what was not folded */
 	return false;
 }
 
@@ -295,6 +300,41 @@ static int read_rows(struct poller *poller, struct polled_table *t)
 	return err;
 }
 
+/*
+ * Whether a table may hold what was not read yet. A program says that it touches a row before it
+ * does, so each time is good for two polls: by the second one it has done it.
+ */
+static bool is_due(struct polled_table *t)
+{
+	uint64_t *touched = t->told.touched;
+
+	if (!touched || t->table->is_refilled)
+		return true;
+	if (__atomic_load_n(touched, __ATOMIC_RELAXED)) {
+		__atomic_store_n(touched, 0, __ATOMIC_SEQ_CST);
+		t->reads_due = 2;
+	}
+	return t->reads_due || t->unread >= MOST_UNREAD;
+}
+
+/* Reads the rows of a table, unless they are known to be what they were. */
+static int read_if_due(struct poller *poller, struct polled_table *t)
+{
+	int err;
+
+	if (!is_due(t)) {
+		t->unread++;
+		return 0;
+	}
+	err = read_rows(poller, t);
+	t->unread = 0;
+	if (err)
+		t->reads_due = 2;
+	else if (t->reads_due)
+		t->reads_due--;
+	return err;
+}
+
 static int read_table(struct poller *poller, struct polled_table *t)
 {
 	struct reaper reaper = { poller, t };
@@ -303,23 +343,28 @@ static int read_table(struct poller *poller, struct polled_table *t)
 	if (t->table->file)
 		return poller->files ? files_read(poller->files, t->table->file, t->fold, &t->rows)
 				     : 0;
-	err = read_rows(poller, t);
-
-	if (!err && t->table->is_refilled)
+	err = read_if_due(poller, t);
+	if (err)
+		return err;
+	if (t->table->is_refilled) {
+		t->is_empty = t->rows <= 1;
 		fold_rows_not_met(t->fold);
-	else if (!err && !reserve(poller, t, 1))
+		return 0;
+	}
+	fold_polled(t->fold);
+	if (!reserve(poller, t, 1))
 		fold_dead_rows(t->fold, reap, &reaper);
-	return err;
+	return 0;
 }
 
 /* Takes all rows out of a table that is to be filled anew. */
-static int empty_table(struct poller *poller, const struct polled_table *t)
+static int empty_table(struct poller *poller, struct polled_table *t)
 {
 	int err = reserve(poller, t, 2);
 	char *key, *next;
 	bool more;
 
-	if (err)
+	if (err || t->is_empty)
 		return err;
 	key = poller->keys;
 	next = key + t->table->key_size;
@@ -358,9 +403,14 @@ static int run_iterators(struct poller *poller, const struct collector *c)
 {
 	int err = 0;
 
-	for (size_t i = 0; i < poller->nr_tables && !err; i++)
-		if (poller->tables[i].collector == c && poller->tables[i].table->is_refilled)
-			err = empty_table(poller, &poller->tables[i]);
+	for (size_t i = 0; i < poller->nr_tables && !err; i++) {
+		struct polled_table *t = &poller->tables[i];
+
+		if (t->collector != c || !t->table->is_refilled)
+			continue;
+		err = empty_table(poller, t);
+		t->is_empty = false;
+	}
 	for (size_t i = 0; i < c->nr_programs && !err; i++)
 		if (c->programs[i].is_iterator && c->programs[i].link)
 			err = run_iterator(&c->programs[i]);

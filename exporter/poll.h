@@ -22,8 +22,11 @@ struct polled_table {
 	int fd;
 	bool no_batch; /* the kernel lacks batches for this type: key by key */
 	bool batches;  /* it has them: they worked before */
+	bool is_empty; /* a refilled one, that its iterators found nothing for: the row of zeros
+			  alone */
 	size_t rows;   /* in the map at the last poll */
-	const uint64_t *lost;
+	struct table_told told;
+	unsigned int reads_due, unread; /* reads to make in any case; polls since the last one */
 };
 
 /* How polling one collector went. */

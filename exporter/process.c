@@ -14,7 +14,7 @@ struct processes {
 	struct process *by_pid[4096];
 	struct process **list;
 	size_t n, size, dead, turn;
-	uint64_t folded[NR_FOLDED];
+	uint64_t folded[NR_FOLDED], deaths;
 	bool unreadable, saw_init;
 };
 
@@ -145,6 +145,7 @@ void processes_check(struct processes *processes, uint64_t now_ns, bool all)
 			continue;
 		process->dead_ns = now_ns;
 		processes->dead++;
+		processes->deaths++;
 	}
 	close(proc);
 }
@@ -157,6 +158,11 @@ size_t processes_count(const struct processes *processes)
 size_t processes_dead(const struct processes *processes)
 {
 	return processes->dead;
+}
+
+uint64_t processes_deaths(const struct processes *processes)
+{
+	return processes->deaths;
 }
 
 const uint64_t *processes_folded(const struct processes *processes)

@@ -20,8 +20,8 @@ struct process {
 	bool hidden;	  /* the last series that it lost was not shown */
 	size_t index;
 };
-/* Why a dead process is told apart no more: its series were shown for as long as they may, or not at
- * all (there were too many). */
+/* Why a dead process is told apart no more: its series were shown for as long as they may, or not
+ * at all (there were too many). */
 enum folded { FOLDED_EXITED, FOLDED_HIDDEN, NR_FOLDED };
 extern const char *const folded_names[NR_FOLDED];
 
@@ -38,5 +38,7 @@ void process_seen(struct processes *processes, struct process *process);
 void processes_check(struct processes *processes, uint64_t now_ns, bool all);
 size_t processes_count(const struct processes *processes);
 size_t processes_dead(const struct processes *processes);
+/* How many were found dead since the start. */
+uint64_t processes_deaths(const struct processes *processes);
 /* How many dead ones had their last user, by enum folded. */
 const uint64_t *processes_folded(const struct processes *processes);

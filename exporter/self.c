@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
@@ -327,9 +328,9 @@ static void update_collectors(struct self *self, const struct poller *poller)
 		if (t->table->file)
 			continue;
 		set(self, ID_MAP_ENTRIES, LABELS("map", t->table->name), t->rows);
-		if (t->lost)
+		if (t->told.lost)
 			set(self, ID_OVERFLOW, LABELS("table", t->table->name),
-			    __atomic_load_n(t->lost, __ATOMIC_RELAXED));
+			    __atomic_load_n(t->told.lost, __ATOMIC_RELAXED));
 	}
 }
 
@@ -369,13 +370,17 @@ static uint64_t resident_bytes(const char *procfs)
 	return pages * sysconf(_SC_PAGESIZE);
 }
 
+/* The size of the folder since 6.2 (f1f1f2569901); before, it is 0 and the entries are counted. */
 static uint64_t open_fds(const char *procfs)
 {
 	uint64_t n = 0;
+	struct stat st;
 	char path[512];
 	DIR *dir;
 
 	snprintf(path, sizeof(path), "%s/self/fd", procfs);
+	if (!stat(path, &st) && st.st_size)
+		return st.st_size;
 	dir = opendir(path);
 	while (dir && readdir(dir))
 		n++;

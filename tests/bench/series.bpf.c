@@ -28,6 +28,7 @@ int series_fill(struct bpf_iter__task *ctx)
 
 	if (!ctx->task || first >= ROWS)
 		return 0;
+	TOUCH(cgroup_bench);
 	for (__u32 i = 0; i < CHUNK; i++) {
 		struct series_key key = { .cgroup = CGROUP_ROOT };
 		struct cgroup_bench row = {};

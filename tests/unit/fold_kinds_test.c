@@ -75,8 +75,9 @@ static void test_gauge(void **state)
 	for (size_t i = 0; i < 5; i++) {
 		assert_int_equal(fold_row(t, &a, &values[i]), 0);
 		assert_int_equal(world_value(w, open_now, "unit=\"a.scope\""), 100 + values[i]);
+		fold_polled(t);
 	}
-	world_cgroup_gone(w, "/a.scope");
+	world_cgroup_gone(w, "/a.scope/1");
 	world_tick(w, 1);
 	assert_int_equal(reap(w, "cgroup_files"), 1);
 	assert_int_equal(world_value(w, open_now, "unit=\"a.scope\""), 100);
@@ -147,12 +148,14 @@ static void test_histogram(void **state)
 			 2 * (HIST_SLOTS + 2) + 1);
 	world_cgroup_gone(w, "/a");
 	world_tick(w, 1);
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < 4; i++) {
 		for (key[1] = 0; key[1] < 2; key[1]++) {
 			for (size_t k = 0; k < SHARD_WORDS; k++)
 				value[k] = k + key[1];
 			assert_int_equal(fold_row(t, key, value), 0);
 		}
+		fold_polled(t);
+	}
 	assert_int_equal(reap(w, "cgroup_shard"), 2);
 	world_tick(w, 10);
 	series = world_series(w, "ebpf_cgroup_shard_took_seconds", "cgroup=\"(removed)\"");

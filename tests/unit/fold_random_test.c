@@ -167,8 +167,10 @@ static int poll(struct model *m)
 		toggle_group(m, roll(m, GROUPS));
 	for (size_t i = 0; i < m->nr_rows; i++)
 		err |= fold_row(m->table, &m->rows[i].key, m->rows[i].value);
-	if (!err)
+	if (!err) {
+		fold_polled(m->table);
 		fold_dead_rows(m->table, take, m);
+	}
 	m->w->now_ns += WORLD_SECOND * (1 + roll(m, 3));
 	fold_tick(m->w->fold, m->w->now_ns, true);
 	families_publish(m->w->families, m->w->store, 5, NULL, 0);

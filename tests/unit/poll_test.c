@@ -65,6 +65,7 @@ struct map {
 	char keys[MAX_ROWS][32], values[MAX_ROWS][MAX_VALUE];
 };
 static struct map maps[2]; /* by descriptor */
+static unsigned int reads;
 
 int __wrap_bpf_map__fd(const struct bpf_map *map);
 int __wrap_bpf_map_lookup_batch(int fd, void *in, void *out, void *keys, void *values, __u32 *count,
@@ -84,6 +85,7 @@ int __wrap_bpf_map_lookup_batch(int fd, void *in, void *out, void *keys, void *v
 	uint32_t at = in ? *(uint32_t *)in : 0, room = *count;
 
 	(void)opts;
+	reads += !in;
 	for (*count = 0; *count < room && at < map->n; at++, ++*count) {
 		memcpy((char *)keys + *count * map->key_size, map->keys[at], map->key_size);
 		memcpy((char *)values + *count * map->value_size, map->values[at], map->value_size);
@@ -141,7 +143,8 @@ struct fixture {
 	struct collector collector;
 	struct collectors collectors;
 	struct poller poller;
-	const uint64_t *lost[2];
+	struct table_told told[2];
+	uint64_t touched[2];
 	uint64_t counted; /* ever, in both tables */
 	uint64_t now_ns;
 };
@@ -166,6 +169,7 @@ static void event(struct fixture *f, uint64_t cgroup, int pid)
 		memcpy(&n, value, sizeof(n)); /* a counter, and a histogram's first slot */
 		n++;
 		memcpy(value, &n, sizeof(n));
+		f->touched[i] = 1;
 		f->counted++;
 	}
 }
@@ -196,7 +200,9 @@ static void setup_poller(struct fixture *f)
 	assert_true(maps[0].value_size && maps[1].value_size > 8 * maps[0].value_size);
 	f->collector.name = (char *)"test";
 	f->collector.state = COLLECTOR_UP;
-	f->collector.lost = f->lost;
+	for (size_t i = 0; i < 2; i++)
+		f->told[i].touched = &f->touched[i];
+	f->collector.told = f->told;
 	f->collectors = (struct collectors){ .list = &f->collector, .n = 1 };
 	f->node.groups = f->w->groups;
 	assert_int_equal(poller_init(&f->poller, &f->collectors, f->fold, &f->node), 0);
@@ -256,6 +262,82 @@ static void test_good(void **state)
 	free_poller(&f);
 }
 
+/* Both tables are read `n` times in the polls to come, and what was counted is shown. */
+static void assert_reads(struct fixture *f, int polls, unsigned int n)
+{
+	reads = 0;
+	for (int i = 0; i < polls; i++)
+		assert_int_equal(poll_once(f), 0);
+	assert_int_equal(reads, 2 * n);
+	assert_int_equal(shown(f), f->counted);
+}
+
+/* Bug: tables that nobody touched are read all the same; or those that somebody did are not, or too early. */
+static void test_untouched(void **state)
+{
+	struct fixture f;
+	uint64_t cgroup, n = 7;
+
+	(void)state;
+	setup_poller(&f);
+	cgroup = world_cgroup(f.w, "/a");
+	for (int pid = 1; pid <= 2; pid++)
+		world_process(f.w, pid, true);
+	assert_reads(&f, 3, 1);
+	event(&f, cgroup, 1);
+	assert_reads(&f, 1, 1);
+	for (int i = 0; i < 2; i++) { /* a program that was between saying and doing */
+		memcpy(maps[i].values[0], &n, sizeof(n));
+		f.counted += n - 1;
+	}
+	assert_reads(&f, 1, 1);
+	assert_reads(&f, 7, 0);
+	event(&f, cgroup, 1);
+	assert_reads(&f, 9, 2);
+	for (int i = 0; i < 2; i++) { /* one that never says it */
+		memset(maps[i].values[0], 0, sizeof(n));
+		maps[i].values[0][0] = 100;
+		f.counted += 100 - n - 1;
+	}
+	reads = 0;
+	for (int i = 0; i < 10; i++)
+		poll_once(&f);
+	assert_int_equal(reads, 2);
+	assert_int_equal(shown(&f), f.counted);
+	free_poller(&f);
+}
+
+/* Bug: a table that could not be read is not read again; or the dead stay in one that is not read. */
+static void test_untouched_after_trouble(void **state)
+{
+	struct fixture f;
+	uint64_t cgroup;
+
+	(void)state;
+	setup_poller(&f);
+	cgroup = world_cgroup(f.w, "/a");
+	for (int pid = 7; pid <= 8; pid++)
+		world_process(f.w, pid, true);
+	event(&f, cgroup, 7);
+	for (int i = 0; i < 3; i++)
+		poll_once(&f);
+	event(&f, cgroup, 8);
+	for (int i = 0; i < 3; i++) {
+		allocations = 0;
+		fail_at = 1;
+		until_the_end = true;
+		assert_int_equal(poll_once(&f), -ENOMEM);
+		fail_at = 0;
+	}
+	assert_reads(&f, 5, 1); /* twice the one that had a row to make */
+	assert_int_equal(maps[0].n, 2);
+	for (int pid = 7; pid <= 8; pid++)
+		world_process(f.w, pid, false);
+	assert_reads(&f, 3, 0);
+	assert_int_equal(maps[0].n, 0);
+	free_poller(&f);
+}
+
 /* The n-th allocation of a poll fails, once or with all that follow; then there is memory again. */
 static bool fail_at_nth(unsigned int n, bool rest)
 {
@@ -306,7 +388,8 @@ static void test_short_memory(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_good), cmocka_unit_test(test_short_memory) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_good), cmocka_unit_test(test_untouched),
+					    cmocka_unit_test(test_untouched_after_trouble), cmocka_unit_test(test_short_memory) };
 
 	log_setup(LOG_ERROR, LOG_LOGFMT);
 	return cmocka_run_group_tests(tests, NULL, NULL);

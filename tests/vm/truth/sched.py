@@ -10,6 +10,8 @@ def busy():
     with open(f"{folder}/joined.{os.getpid()}", "w") as f:
         f.write("%d %d %s" % (*status(os.getpid()), read("/proc/self/schedstat").split()[2]))
     os.sched_setaffinity(0, {0})
+    while not os.path.exists(f"{folder}/go"):  # else the first one may be done before the second begins
+        time.sleep(0.002)
     end = time.process_time() + 0.6
     for _ in range(5):
         time.sleep(0.002)
@@ -26,6 +28,8 @@ def status(pid):
 def events():
     start = time.monotonic()
     pids = [child(busy, "sched") for _ in range(2)]
+    wait_until(lambda: all(os.path.exists(f"{folder}/joined.{p}") for p in pids), 60)
+    open(f"{folder}/go", "w").close()
     wait_until(lambda: all("\nState:\tT" in read(f"/proc/{p}/status") for p in pids), 60)
     took = time.monotonic() - start
 
