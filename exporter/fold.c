@@ -455,9 +455,10 @@ void fold_dead_rows(struct fold_table *t,
 		    bool (*reap)(struct fold_table *table, const void *key, void *arg), void *arg)
 {
 	/* both only grow, so a sum that is the same says that nobody died */
-	uint64_t deaths = processes_deaths(t->fold->config.processes) +
-			  groups_version(t->fold->config.groups);
+	uint64_t deaths = groups_version(t->fold->config.groups);
 
+	if (t->table->has_who)
+		deaths += processes_deaths(t->fold->config.processes);
 	if (t->table->cgroup_at < 0 || (!t->look_again && t->deaths == deaths))
 		return;
 	t->deaths = deaths;

@@ -269,6 +269,6 @@ def lost_disk():
         served = sum(now.value("ebpf_device_block_latency_seconds_count", f'device="{d}"') for d in {name, number})
         say("between", "block: a lost disk served what did not fail", served, f"{served} >= {8 - len(failures)}")
         if seen is not None:
-            say("between", "block: of a lost disk all that it was handed is counted", served, f"{served} >= {len(seen)}")
+            say("equal", "block: of a lost disk all that it was handed is counted", served, len(seen))
 
     checks.append(check)
