@@ -129,7 +129,7 @@ static int load(struct collectors *collectors, struct collector *c, const struct
 
 	if (err)
 		return err;
-	maps_tell_facts(c, facts);
+	variables_tell_facts(c, facts);
 	object_log_clear();
 	hooks_loading(c);
 	err = bpf_object__load(c->object);
@@ -149,7 +149,7 @@ static int load(struct collectors *collectors, struct collector *c, const struct
 	maps_share(collectors, c);
 	err = maps_reserve_rows(c);
 	if (!err)
-		err = maps_find_variables(collectors, c);
+		err = variables_find(collectors, c);
 	if (!err)
 		maps_warm(c);
 	return err ? err : attach(c);

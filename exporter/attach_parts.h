@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* attach_parts: what attach.c asks of attach_hook.c, attach_iter.c, attach_variant.c and
- * attach_maps.c, in this order. */
+/* attach_parts: what attach.c asks of attach_hook.c, attach_iter.c, attach_variant.c, attach_maps.c
+ * and attach_variables.c, in this order. */
 #pragma once
 
 #include "attach.h"
@@ -38,11 +38,6 @@ bool maps_grow_safely(const struct btf *kernel);
 /* The maps; all return 0 or -errno. Before load: maps that this kernel cannot make stay away
  * (`storage`: it has local storage), maps that exist already are used. */
 int maps_prepare(struct collectors *collectors, struct collector *c, bool storage);
-/* Before load: a constant of the object (`const volatile` in its source), writable; NULL when it
- * has none of that name and size. */
-void *maps_constant(const struct bpf_object *object, const char *name, size_t size);
-/* Before load: sets the programs' constants. */
-void maps_tell_facts(struct collector *c, const struct node_facts *facts);
 /* After load: offers the object's shared maps to the others. */
 void maps_share(struct collectors *collectors, struct collector *c);
 /* After load: makes the rows that catch what finds no other (ROW_OF_ZEROS in bpf/metrics.bpf.h).
@@ -50,5 +45,11 @@ void maps_share(struct collectors *collectors, struct collector *c);
 int maps_reserve_rows(struct collector *c);
 /* After load: so that the first events of each CPU find memory for their rows. */
 void maps_warm(const struct collector *c);
-/* After load: finds the programs' counters in their memory. */
-int maps_find_variables(struct collectors *collectors, struct collector *c);
+
+/* Before load: a constant of the object (`const volatile` in its source), writable; NULL when it
+ * has none of that name and size. */
+void *variables_constant(const struct bpf_object *object, const char *name, size_t size);
+/* Before load: sets the programs' constants. */
+void variables_tell_facts(struct collector *c, const struct node_facts *facts);
+/* After load: finds what the programs tell of themselves and of their tables. */
+int variables_find(struct collectors *collectors, struct collector *c);

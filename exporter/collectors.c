@@ -34,8 +34,8 @@ static struct collector *find(const struct collectors *collectors, const char *n
 /* What COLLECTOR() in the object's source says; without it a collector is on. */
 static void read_defaults(struct collector *c)
 {
-	const uint8_t *on = maps_constant(c->object, "collector_on", sizeof(*on));
-	const uint8_t *rate = maps_constant(c->object, "collector_rate", sizeof(*rate));
+	const uint8_t *on = variables_constant(c->object, "collector_on", sizeof(*on));
+	const uint8_t *rate = variables_constant(c->object, "collector_rate", sizeof(*rate));
 
 	c->enabled = !on || *on;
 	c->rate = rate && *rate <= RATE_HOT ? *rate : RATE_MEDIUM;
