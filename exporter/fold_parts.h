@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* fold_parts: what fold's three files share: fold.c (rows), fold_series.c (a row's series) and
- * fold_expire.c (what comes and goes with time). */
+/* fold_parts: what fold's files share: fold.c (what rows grew by), fold_rows.c (rows that come and
+ * go), fold_series.c (a row's series) and fold_expire.c (what comes and goes with time). */
 #pragma once
 
 #include "fold.h"
@@ -65,6 +65,13 @@ struct series *fold_series_of(struct fold_table *t, struct row *row, const struc
 /* Removes a series that no row adds to any more. */
 void fold_remove_series(struct fold *fold, struct family *family, struct series *series);
 
+/* A new row of that key (in words) and hash, for the process and the group that are in it. NULL
+ * when memory is short. */
+struct row *fold_row_new(struct fold_table *t, const uint64_t *key, uint32_t hash);
+/* What a row counts from here on belongs to the group that its cgroup has now. */
+void fold_row_regroup(struct fold_table *t, struct row *row);
+/* Frees the row that `at` points to, which then points to the next one. */
+void fold_row_forget(struct fold_table *t, struct row **at);
 /* Rows of groups that have an heir are the heir's from here on. */
 void fold_rows_to_heirs(struct fold_table *t);
 /* The series is the group's, unless it has one. */
