@@ -128,7 +128,7 @@ static __always_inline void steal(struct pending *pending, __u64 ns, __u64 now)
 	}
 	if (pending->cgroup) {
 		key.cgroup = pending->cgroup;
-		row = ROW(cgroup_irq, &key);
+		row = BUSY_ROW(cgroup_irq, &key);
 		if (row)
 			ADD(row->stolen_ns, pending->ns);
 	}
@@ -157,7 +157,7 @@ static __always_inline int end_hardirq(int irq, __u64 action, __u64 sibling)
 	now = bpf_ktime_get_ns();
 	took = now - cpu->hard_start;
 	cpu->hard_ns += took;
-	row = ROW(node___hardirq, &key);
+	row = BUSY_ROW(node___hardirq, &key);
 	if (row) {
 		/* once for the line, as the kernel counts, not for each of the devices on it */
 		if (cpu->hard_sibling != action)
@@ -179,7 +179,7 @@ static __always_inline int begin_hardirq(int irq, __u64 action)
 	if (!cpu)
 		return 0;
 	if (cpu->hard_action && cpu->hard_action != action) {
-		row = ROW(node___hardirq, &key);
+		row = BUSY_ROW(node___hardirq, &key);
 		if (row)
 			row->hardirqs++;
 		return 0;

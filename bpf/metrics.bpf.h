@@ -111,6 +111,10 @@ struct histogram {
  */
 #define ROW(table, k) ({ \
 	TOUCH(table); \
+	BUSY_ROW(table, k); })
+
+/* The same for what happens all the time: such a table is read at each poll anyway. */
+#define BUSY_ROW(table, k) ({ \
 	typeof((table).value) _r = ROW_OR_NULL(table, k); \
 	_r ? _r : ROW_OF_ZEROS(table); })
 
@@ -119,8 +123,10 @@ struct histogram {
  * It is made along with the first row of any of its processes: in a full table it would find no room.
  */
 #define WHO_ROW(table, k) ({ \
-	const typeof(*(table).key) *_w = (k); \
 	TOUCH(table); \
+	BUSY_WHO_ROW(table, k); })
+#define BUSY_WHO_ROW(table, k) ({ \
+	const typeof(*(table).key) *_w = (k); \
 	typeof((table).value) _r = bpf_map_lookup_elem(&(table), _w); \
 	if (!_r) { \
 		typeof(*(table).key) _group = *_w; \

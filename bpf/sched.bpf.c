@@ -122,7 +122,7 @@ static __always_inline void count_process(struct progress *progress, struct task
 	    now.wait_ns == seen->wait_ns)
 		return;
 	who_of_task(&who, task);
-	row = WHO_ROW(___process_sched, &who);
+	row = BUSY_WHO_ROW(___process_sched, &who);
 	if (!row)
 		return;
 	ADD(row->runqueue_wait_ns, now.wait_ns - seen->wait_ns);
