@@ -34,7 +34,8 @@ struct device_key {
 	enum operation op;
 };
 struct device_block {
-	HISTOGRAM(latency_ns, "Time from handing a request to the disk to its completion.");
+	HISTOGRAM(latency_ns, "Time from handing a request to the disk to its completion. "
+		"High: the disk is slow, or asked for too much.");
 	HISTOGRAM(queue_ns, "Time that a request waited in the kernel's queue before the disk got it. High: the disk "
 		"is asked for more than it can do. Requests that go to the disk directly are not in it.");
 };
@@ -61,7 +62,8 @@ struct error_key {
 	enum status status;
 };
 struct device_error {
-	COUNTER(errors, "Requests that the disk failed, by what went wrong (io: no more is known).");
+	COUNTER(errors, "Requests that the disk failed, by what went wrong (io: no more is known). "
+		"Any: the disk or the way to it fails; check what is on it.");
 };
 TABLE(HASH, device_block___error, struct error_key, struct device_error, 1024);
 
@@ -80,7 +82,8 @@ struct cgroup_key {
 	__u32 _pad;
 };
 struct cgroup_block {
-	HISTOGRAM(latency_ns, "Time from handing a request of the group to a disk to its completion.");
+	HISTOGRAM(latency_ns, "Time from handing a request of the group to a disk to its completion. "
+		"High: the disk is slow, or asked for too much.");
 };
 TABLE(HASH, cgroup_block, struct cgroup_key, struct cgroup_block, 4096);
 
@@ -90,8 +93,10 @@ struct cgroup_device_key {
 	enum operation op;
 };
 struct cgroup_device {
-	COUNTER(ios, "Requests that disks completed for the group, after merging.");
-	COUNTER(bytes, "Bytes that disks read, wrote or discarded for the group.");
+	COUNTER(ios, "Requests that disks completed for the group, after merging. "
+		"High: it keeps the disks busy.");
+	COUNTER(bytes, "Bytes that disks read, wrote or discarded for the group. "
+		"High: it keeps the disks busy.");
 };
 TABLE(HASH, cgroup_block___device, struct cgroup_device_key, struct cgroup_device, 8192);
 
@@ -100,7 +105,8 @@ struct op {
 };
 struct process_block {
 	COUNTER_BY(op, bytes, "Bytes that the process had disks read, write or discard. What it wrote without O_DIRECT is "
-		   "written later by a kworker, and what io.max held back is handed on by one.");
+		   "written later by a kworker, and what io.max held back is handed on by one. "
+		"High: it keeps the disks busy.");
 };
 TABLE(HASH, block___process, process_t, struct process_block, 8192);
 

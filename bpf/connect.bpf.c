@@ -11,7 +11,8 @@
 #include "owner.bpf.h"
 
 struct tcp {
-	COUNTER(connects, "TCP connections that processes asked for (connect).");
+	COUNTER(connects, "TCP connections that processes asked for (connect). "
+		"High: they connect anew for each request instead of keeping connections.");
 };
 TABLE(HASH, tcp___connects, struct who, struct tcp, 16384);
 
@@ -29,7 +30,8 @@ struct tcp_failure {
 TABLE(HASH, tcp___failures, struct failure_key, struct tcp_failure, 8192);
 
 struct cgroup_tcp {
-	COUNTER(accepts, "TCP connections that clients made to a listening process, accepted by it or still waiting.");
+	COUNTER(accepts, "TCP connections that clients made to a listening process, accepted by it or still waiting. "
+		"High: many clients, or some that connect anew for each request.");
 	HISTOGRAM(connect_latency_ns, "Time from asking for a TCP connection until it was made: one round trip to the "
 		  "other side. 1 s and more: the first packet was lost.");
 	HISTOGRAM(smoothed_rtt_ns, "Round trip time of TCP connections as the kernel knew it when they ended, of both "

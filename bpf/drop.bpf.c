@@ -29,7 +29,8 @@ struct device_reason {
 };
 struct node_skb {
 	COUNTER(drops, "Packets that the kernel threw away, by its reason and the network device they were on: a "
-		"physical one, lo, or the kind of a virtual one; none: on their way inside the kernel.");
+		"physical one, lo, or the kind of a virtual one; none: on their way inside the kernel. "
+		"Many that the node could not take (QDISC_DROP, CPU_BACKLOG, NOMEM) are lost data.");
 };
 TABLE(PERCPU_HASH, node_skb, struct device_reason, struct node_skb, 1024);
 

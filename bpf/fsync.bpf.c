@@ -10,7 +10,8 @@
 
 struct process_fsync {
 	COUNTER(fsyncs, "Calls that wait until written data is on disk (fsync, fdatasync, msync, syncfs, "
-		"sync_file_range), failed ones too.");
+		"sync_file_range), failed ones too. "
+		"High: many small writes, each of which waits for the disk.");
 	COUNTER(fsync_ns, "Time in calls that wait until written data is on disk. High: the process is as fast as "
 		"the disk lets it.");
 };
@@ -18,7 +19,8 @@ TABLE(HASH, ___process_fsync, process_t, struct process_fsync, 8192);
 
 struct cgroup_fsync {
 	COUNTER(fsyncs, "Calls that wait until written data is on disk (fsync, fdatasync, msync, syncfs, "
-		"sync_file_range), failed ones too.");
+		"sync_file_range), failed ones too. "
+		"High: many small writes, each of which waits for the disk.");
 	HISTOGRAM(fsync_latency_ns, "Time in each call that waits until written data is on disk. High: databases stand "
 		  "still; the disk is slow, or others write to it.");
 };

@@ -30,7 +30,8 @@ enum vec {
 };
 struct softirq {
 	COUNTER(softirqs, "Softirqs run, by kind: the kernel's deferred work for interrupts, such as receiving "
-		"packets (net_rx).");
+		"packets (net_rx). "
+		"High: much traffic, or many timers; softirq_seconds says what that costs.");
 	COUNTER(softirq_ns, "CPU time of softirqs, by kind, without the hardirqs that interrupted them. High: "
 		"packets, timers or I/O keep CPUs from running programs.");
 	__u64 raised_ns; /* when it was asked for; 0: it was not */
@@ -52,7 +53,8 @@ struct hardirq_key {
 	irq_t name;
 };
 struct hardirq {
-	COUNTER(hardirqs, "Interrupts of devices handled, by the name in /proc/interrupts (other: beyond 64 names).");
+	COUNTER(hardirqs, "Interrupts of devices handled, by the name in /proc/interrupts (other: beyond 64 names). "
+		"High: a device interrupts often; hardirq_seconds says what that costs.");
 	COUNTER(hardirq_ns, "CPU time of the handlers of devices' interrupts, by name. High: a device interrupts "
 		"too often or its driver takes too long.");
 };

@@ -15,13 +15,15 @@ struct cgroup_tcp_listen {
 	GAUGE(backlog_connections, "Connections that wait for the application to accept() them, now. At the limit "
 		"(tcp_listen_backlog_limit_connections) new ones are dropped: it accepts too slowly.");
 	GAUGE(backlog_limit_connections, "Connections that may wait to be accepted: what the application asked "
-		"listen() for, at most net.core.somaxconn.");
+		"listen() for, at most net.core.somaxconn. "
+		"Low: short bursts of clients find no room.");
 };
 REFILLED_TABLE(HASH, cgroup_tcp_listen, struct port_key, struct cgroup_tcp_listen, 4096);
 
 struct cgroup_tcp_listen_drops {
 	COUNTER(drops, "Packets that a listening socket threw away (sk_drops): connection requests while its accept "
-		"queue was full, the retries of the same client too, and what a socket filter refused.");
+		"queue was full, the retries of the same client too, and what a socket filter refused. "
+		"High: it accepts too slowly.");
 };
 TABLE(HASH, cgroup_tcp_listen___drops, struct port_key, struct cgroup_tcp_listen_drops, 2048);
 

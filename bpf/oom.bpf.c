@@ -10,7 +10,8 @@ COLLECTOR(ON, RARE);
 
 struct oom {
 	RARE_COUNTER(kills, "Processes killed because memory ran out: the group's limit or the node's. The victim "
-		     "is counted, not who asked for the memory.");
+		     "is counted, not who asked for the memory. "
+		"Any: the limit is too low for the work, or memory leaks.");
 };
 TABLE(HASH, oom, struct who, struct oom, 4096);
 

@@ -10,9 +10,11 @@ struct result {
 };
 struct cgroup_process {
 	COUNTER(execs, "Programs started (execve). High: a script or a health check that starts many.");
-	COUNTER_BY(kind, forks, "Processes and threads created.");
+	COUNTER_BY(kind, forks, "Processes and threads created. "
+		"High: many short-lived ones, or ever more of them.");
 	COUNTER_BY(result, exits,
-		   "Processes that ended: with status 0 (ok), with another one (error), killed by a signal.");
+		   "Processes that ended: with status 0 (ok), with another one (error), killed by a signal. "
+		"Many that are not ok: it fails, and may be restarted again and again.");
 };
 TABLE(HASH, cgroup___process, cgroup_id_t, struct cgroup_process, 4096);
 
@@ -25,7 +27,8 @@ struct signal_key {
 };
 struct cgroup_signal {
 	COUNTER(fatal_signals, "Signals that usually end a process (ABRT, BUS, FPE, ILL, KILL, SEGV, TERM), sent to a "
-		"process of the group, by who sent it.");
+		"process of the group, by who sent it. "
+		"ABRT, BUS, FPE, ILL, SEGV: it crashes; KILL of the kernel: memory ran out.");
 };
 TABLE(HASH, cgroup___signal, struct signal_key, struct cgroup_signal, 8192);
 

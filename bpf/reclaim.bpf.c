@@ -17,7 +17,8 @@ struct reclaim_key {
 };
 struct reclaim {
 	COUNTER(direct_reclaims, "Times a thread had to free memory itself before it got some, because the node ran "
-		"short (node) or its group's memory limit was reached (memcg).");
+		"short (node) or its group's memory limit was reached (memcg). "
+		"High: memory is too short for what runs.");
 	COUNTER(direct_reclaim_ns, "Time that threads stood still to free memory themselves, because the node ran short "
 		"(node) or their group's memory limit was reached (memcg). High: they wait instead of "
 		"work.");
@@ -25,7 +26,8 @@ struct reclaim {
 TABLE(HASH, ___reclaim, struct reclaim_key, struct reclaim, 8192);
 
 struct cgroup_reclaim {
-	HISTOGRAM(direct_reclaim_latency_ns, "Time that each freeing of memory by a thread itself took.");
+	HISTOGRAM(direct_reclaim_latency_ns, "Time that each freeing of memory by a thread itself took. "
+		"High: threads stand still for so long.");
 	COUNTER(compaction_stall_ns, "Time that threads stood still to move memory together, for a larger piece of it "
 		"(such as a huge page). High: the node's memory is fragmented.");
 };
@@ -36,7 +38,8 @@ struct throttle_key {
 };
 struct node_reclaim {
 	COUNTER(reclaim_throttles, "Times freeing memory had to pause, by what it waited for: writes to disk, other "
-		"threads that free memory, any progress at all.");
+		"threads that free memory, any progress at all. "
+		"High: memory is short, and the disk too slow to free it.");
 };
 TABLE(ARRAY, node___reclaim, struct throttle_key, struct node_reclaim, NR_VMSCAN_THROTTLE);
 

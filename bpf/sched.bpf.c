@@ -52,20 +52,25 @@ struct by {
 struct cgroup_sched {
 	COUNTER(runqueue_wait_ns, "Time that runnable threads waited for a CPU. High: the node is short of CPU, or "
 		"neighbours take it.");
-	HISTOGRAM(runqueue_latency_ns, "Wait for a CPU before each run.");
+	HISTOGRAM(runqueue_latency_ns, "Wait for a CPU before each run. "
+		"High: the node is short of CPU, or neighbours take it.");
 	COUNTER_BY(kind, context_switches,
 		   "Times a thread left the CPU: voluntary (it waits for something) or involuntary (it was "
-		   "made to).");
+		   "made to). "
+		"High: many short waits, or more threads than CPUs.");
 	COUNTER_BY(by, preemptions,
 		   "Times a runnable thread had to leave the CPU, by who took it: the same group, a pod, a "
-		   "service of the system, the kernel.");
+		   "service of the system, the kernel. "
+		"High by others than itself: neighbours take its CPU.");
 };
 TABLE(HASH, cgroup___sched, struct shard_key, struct cgroup_sched, 4096);
 
 struct process_sched {
-	COUNTER(runqueue_wait_ns, "Time that the process's runnable threads waited for a CPU.");
+	COUNTER(runqueue_wait_ns, "Time that the process's runnable threads waited for a CPU. "
+		"High: the node is short of CPU, or neighbours take it.");
 	COUNTER_BY(kind, context_switches,
-		   "Times a thread of the process left the CPU, of its own accord or not.");
+		   "Times a thread of the process left the CPU, of its own accord or not. "
+		"High: many short waits, or more threads than CPUs.");
 };
 TABLE(HASH, ___process_sched, process_t, struct process_sched, 16384);
 

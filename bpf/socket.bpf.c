@@ -10,7 +10,8 @@ struct error_key {
 };
 struct cgroup_socket_error {
 	COUNTER(errors, "Errors that the network reported to TCP, UDP and other IP sockets: refused, reset, unreachable, "
-		"timed out.");
+		"timed out. "
+		"High: what it talks to is down or out of reach.");
 };
 TABLE(HASH, cgroup_socket___errors, struct error_key, struct cgroup_socket_error, 4096);
 

@@ -28,14 +28,16 @@ struct reason_key {
 };
 struct tcp_by_reason {
 	COUNTER(resets_sent, "TCP connections this host refused or aborted by sending a reset, by the "
-		"kernel's reason. Those to a port nobody listens on count for the root group.");
+		"kernel's reason. Those to a port nobody listens on count for the root group. "
+		"High: clients ask where nobody listens, or the application aborts connections.");
 };
 TABLE(HASH, tcp___by_reason, struct reason_key, struct tcp_by_reason, 16384);
 
 struct tcp {
 	COUNTER(synack_retransmits, "Answers to a connection request (SYN-ACK) sent again because the client did "
 		"not acknowledge: lost on the way, or a SYN flood.");
-	COUNTER(resets_received, "TCP connections that the other side refused or aborted by sending a reset.");
+	COUNTER(resets_received, "TCP connections that the other side refused or aborted by sending a reset. "
+		"High: what it talks to is down, restarts or sheds load.");
 };
 TABLE(HASH, tcp, struct who, struct tcp, 16384);
 

@@ -293,7 +293,7 @@ static const struct file_table tables[] = {
 	  LEVEL_NODE, METRIC_COUNTER, 0, 1, read_clock_steps },
 	{ "health", "ebpf_node_clock_offset_seconds", NULL,
 	  "What the clock is still to be moved by, in small steps, to agree with its time source; "
-	  "negative when it is ahead.",
+	  "negative when it is ahead. Far from 0: time synchronisation does not keep up.",
 	  LEVEL_NODE, METRIC_GAUGE, 9, 1, read_clock_offset },
 	{ "health", "ebpf_device_filesystem_errors_total", "device",
 	  "Errors that an ext4 file system found in itself, by device. Any: back up, then check it "
