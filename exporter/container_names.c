@@ -25,8 +25,9 @@ struct listing {
 	bool fresh; /* read in this poll */
 };
 
-#define MOST_ASKED                                                                                 \
-	8 /* files to read in a poll, of a node whose runtime keeps no state that we know */
+/* Files to read in a poll for the kubelet's runtime, as long as none told it. */
+#define MOST_ASKED 8
+
 #define TASKS "/io.containerd.runtime.v2.task"
 const struct container_names_folder container_names_folders[] = {
 	{ "/var/log/pods", "", false },

@@ -2,6 +2,7 @@
 #include "gzip.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <stdlib.h>
 
 #ifdef HAVE_ISAL
@@ -42,18 +43,10 @@ void gzip_free(struct gzip *gzip)
 	free(gzip);
 }
 
-/* Room in the stream for `len` bytes at `data`. */
-static void give_input(struct isal_zstream *stream, const char *data, size_t len, bool last)
+static bool compress_some(struct isal_zstream *stream, bool last)
 {
-	stream->next_in = (uint8_t *)(uintptr_t)data;
-	stream->avail_in = (uint32_t)len;
 	stream->end_of_stream = last;
-}
-
-static int compress_some(struct isal_zstream *stream, bool last)
-{
-	(void)last;
-	return isal_deflate(stream) != COMP_OK;
+	return isal_deflate(stream) == COMP_OK;
 }
 
 #else
@@ -82,23 +75,17 @@ void gzip_free(struct gzip *gzip)
 	free(gzip);
 }
 
-static void give_input(z_stream *stream, const char *data, size_t len, bool last)
+static bool compress_some(z_stream *stream, bool last)
 {
-	(void)last;
-	stream->next_in = (Bytef *)(uintptr_t)data;
-	stream->avail_in = (uInt)len;
-}
-
-static int compress_some(z_stream *stream, bool last)
-{
-	return deflate(stream, last ? Z_FINISH : Z_NO_FLUSH) == Z_STREAM_ERROR;
+	return deflate(stream, last ? Z_FINISH : Z_NO_FLUSH) != Z_STREAM_ERROR;
 }
 
 #endif
 
 void gzip_add(struct gzip *gzip, struct buffer *out, const char *data, size_t len, bool last)
 {
-	give_input(&gzip->stream, data, len, last);
+	gzip->stream.next_in = (void *)(uintptr_t)data;
+	gzip->stream.avail_in = len;
 	do {
 		char *at = buffer_reserve(out, STEP);
 
@@ -106,7 +93,7 @@ void gzip_add(struct gzip *gzip, struct buffer *out, const char *data, size_t le
 			return;
 		gzip->stream.next_out = (void *)at;
 		gzip->stream.avail_out = STEP;
-		if (compress_some(&gzip->stream, last))
+		if (!compress_some(&gzip->stream, last))
 			out->failed = 1; /* cannot be: it was told nothing wrong */
 		out->len += STEP - gzip->stream.avail_out;
 	} while (!gzip->stream.avail_out && !out->failed);

@@ -15,9 +15,11 @@ cgroup_new work
 in_work="cgroup=\"$cgroup_path\""
 
 equal "those whose programs do not say it are known" \
-	"$(sed -n 's/.*table \([a-z_]*\) is read at each poll, as \([a-z_]*\) does.*/\1 \2/p' "$tap_tmp/exporter.log" | LC_ALL=C sort | xargs)" \
+	"$(sed -n 's/.*table \([a-z_]*\) is read at each poll, as \([a-z_]*\) does.*/\1 \2/p' "$tap_tmp/exporter.log" |
+		sed 's/node_hardware .*/node_hardware/' | # the first of those that this kernel has
+		LC_ALL=C sort | xargs)" \
 	"___process_sched sched_switch cgroup___sched sched_switch cgroup_half touched_not cgroup_irq hardirq_end node___hardirq \
-hardirq_end node___latency softirq_begin node___softirq softirq_end node_hardware edac_error"
+hardirq_end node___latency softirq_begin node___softirq softirq_end node_hardware"
 for _ in 1 2 3; do
 	in_cgroup work "$tap_tmp/touched"
 done
