@@ -3,7 +3,7 @@
 
 value QUERY              the one value of QUERY now (0: no answer), as an integer when it is one
 increase FROM TO QUERY   last value of QUERY between two moments, less the first
-rises FROM TO SELECTOR   fails when a series of SELECTOR has a sample below the one before
+rises FROM TO SELECTOR   fails when a series of SELECTOR, or count(SELECTOR), has a sample below the one before
 board FILE               asks each query of a dashboard; fails when one errs, or is empty though what
                          it is about happened (retransmits, and the exporter's own metrics)
 """
@@ -37,7 +37,8 @@ def increase(start, end, query):
 
 
 def rises(start, end, selector):
-    series = ask("query", query=f"{selector}[{int(end) - int(start)}s]", time=end)
+    step = ":1s" if selector.endswith(")") else ""  # what is computed has no samples of its own
+    series = ask("query", query=f"{selector}[{int(end) - int(start)}s{step}]", time=end)
     if not series:
         sys.exit("no such series")
     for one in series:

@@ -78,8 +78,10 @@ check "something was sent again" [ "$after" -gt "$before" ]
 equal "difference of the samples, first to last = the kernel" "$(prom increase "$from" "$to" "$sum")" $((after - before))
 equal "no scrape failed" "$(prom value 'min_over_time(up[5m])')" 1
 check "a minute of scrapes" scraped 50
-check "no scrape had fewer samples than the one before" prom rises "$from" "$to" 'scrape_samples_scraped'
-check "no counter went down" prom rises "$from" "$to" '{__name__=~".+_(total|count|sum|bucket)"}'
+counters='{__name__=~".+_(total|count|sum|bucket)"}'
+# gauges do: of sockets in a state that none is in any more
+check "no scrape had fewer counters than the one before" prom rises "$from" "$to" "count($counters)"
+check "no counter went down" prom rises "$from" "$to" "$counters"
 for board in "$live_top"/dashboards/*.json; do
 	check "each query of ${board##*/} is answered" prom board "$board"
 done
