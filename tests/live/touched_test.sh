@@ -52,9 +52,9 @@ traced() {
 }
 wait_until 10 traced || not_ok "its system calls are traced" "$(tail -n 2 "$tap_tmp/trace")"
 polls() { # N: prints how often each of the two was read in them
-	local i t h
+	local t h
 	t=$(reads "$told") h=$(reads "$half")
-	for i in $(seq "$1"); do
+	for _ in $(seq "$1"); do
 		scrape
 	done
 	echo $(($(reads "$told") - t)) $(($(reads "$half") - h))
