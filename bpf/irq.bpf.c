@@ -58,7 +58,7 @@ struct hardirq {
 	COUNTER(hardirq_ns, "CPU time of the handlers of devices' interrupts, by name. High: a device interrupts "
 		"too often or its driver takes too long.");
 };
-TABLE(PERCPU_HASH, node___hardirq, struct hardirq_key, struct hardirq, 1024);
+TABLE(PERCPU_ARRAY, node___hardirq, struct hardirq_key, struct hardirq, 1024); /* as many as the node has */
 
 struct victim_key {
 	cgroup_id_t cgroup;
@@ -75,20 +75,20 @@ TABLE(PERCPU_HASH, cgroup_irq, struct victim_key, struct victim, 4096);
  */
 struct pending {
 	__u64 set; /* the css_set whose tasks are the victims: one load tells that it is the same group */
-	cgroup_id_t cgroup;
 	__u64 since_ns, ns;
 	__u64 idle_ns; /* taken while the CPU had nothing else to do: nobody's loss */
+	cgroup_id_t cgroup;
 };
 #define PENDING_NS 10000000
 
-/* What goes on on a CPU. */
+/* What goes on on a CPU; what a hardirq needs comes first, together. */
 struct cpu {
 	__u64 hard_action;  /* the handler that runs, 0: none; of nested ones the outermost */
 	__u64 hard_start;
 	__u64 hard_sibling; /* who is next in a line that devices share */
 	__u64 hard_ns;	    /* of all handlers, ever */
-	__u64 soft_start;   /* by soft_clock(); 0: none runs */
 	struct pending hard, soft;
+	__u64 soft_start; /* by soft_clock(); 0: none runs */
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -147,9 +147,16 @@ static __always_inline void steal(struct pending *pending, __u64 ns, __u64 now)
  * An end without its beginning (before the exporter came) says nothing; ends are attached first.
  */
 
+static __always_inline struct hardirq *row_of(int irq)
+{
+	struct hardirq_key key = { .name = irq + 1 }, other = {};
+	struct hardirq *row = bpf_map_lookup_elem(&node___hardirq, &key);
+
+	return row ? row : bpf_map_lookup_elem(&node___hardirq, &other);
+}
+
 static __always_inline int end_hardirq(int irq, __u64 action, __u64 sibling)
 {
-	struct hardirq_key key = { .name = irq + 1 };
 	struct cpu *cpu = this_cpu();
 	struct hardirq *row;
 	__u64 took, now;
@@ -159,7 +166,7 @@ static __always_inline int end_hardirq(int irq, __u64 action, __u64 sibling)
 	now = bpf_ktime_get_ns();
 	took = now - cpu->hard_start;
 	cpu->hard_ns += took;
-	row = BUSY_ROW(node___hardirq, &key);
+	row = row_of(irq);
 	if (row) {
 		/* once for the line, as the kernel counts, not for each of the devices on it */
 		if (cpu->hard_sibling != action)
@@ -174,14 +181,13 @@ static __always_inline int end_hardirq(int irq, __u64 action, __u64 sibling)
 
 static __always_inline int begin_hardirq(int irq, __u64 action)
 {
-	struct hardirq_key key = { .name = irq + 1 };
 	struct cpu *cpu = this_cpu();
 	struct hardirq *row;
 
 	if (!cpu)
 		return 0;
 	if (cpu->hard_action && cpu->hard_action != action) {
-		row = BUSY_ROW(node___hardirq, &key);
+		row = row_of(irq);
 		if (row)
 			row->hardirqs++;
 		return 0;

@@ -130,6 +130,7 @@ static int load(struct collectors *collectors, struct collector *c, const struct
 	if (err)
 		return err;
 	variables_tell_facts(c, facts);
+	maps_fit(c, facts);
 	object_log_clear();
 	hooks_loading(c);
 	err = bpf_object__load(c->object);

@@ -90,6 +90,7 @@ struct node_facts {
 	uint64_t start_ns;
 	uint32_t shards;
 	bool shard_per_cpu;
+	uint32_t irqs; /* how many numbers interrupts may have by now; 0: not known */
 };
 
 /*

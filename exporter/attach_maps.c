@@ -15,6 +15,7 @@
 #include <linux/bpf.h>
 
 #include "attach_parts.h"
+#include "label.h"
 
 static struct shared_map *find_shared(const struct collectors *collectors, const char *name)
 {
@@ -107,6 +108,30 @@ int maps_prepare(struct collectors *collectors, struct collector *c, bool storag
 			return -errno;
 	}
 	return 0;
+}
+
+/*
+ * Interrupts have small numbers, given out from below, so that an array by number is the quickest
+ * table; but each row costs every CPU, and the poll. Devices that are plugged in later find some
+ * room, and what does not is in row 0, whose name is "other".
+ */
+#define IRQS_LATER 64
+#define MOST_IRQS  4096
+void maps_fit(struct collector *c, const struct node_facts *facts)
+{
+	uint32_t rows = 1 + facts->irqs + IRQS_LATER;
+
+	if (!facts->irqs)
+		return;
+	for (size_t i = 0; i < c->schema.nr_tables; i++) {
+		struct table *table = &c->schema.tables[i];
+
+		if (!table->map || !table_is_array(table) || table->nr_labels != 1 ||
+		    table->labels[0].kind != label_kind_irq)
+			continue;
+		table->max_entries = rows < MOST_IRQS ? rows : MOST_IRQS;
+		bpf_map__set_max_entries(table->map, table->max_entries);
+	}
 }
 
 void maps_share(struct collectors *collectors, struct collector *c)

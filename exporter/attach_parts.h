@@ -46,6 +46,8 @@ int maps_reserve_rows(struct collector *c);
 /* After load: so that the first events of each CPU find memory for their rows. */
 void maps_warm(const struct collector *c);
 
+/* Before load: makes arrays of interrupts as large as this node needs. */
+void maps_fit(struct collector *c, const struct node_facts *facts);
 /* Before load: a constant of the object (`const volatile` in its source), writable; NULL when it
  * has none of that name and size. */
 void *variables_constant(const struct bpf_object *object, const char *name, size_t size);

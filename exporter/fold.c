@@ -108,6 +108,14 @@ static bool same_words(const uint64_t *a, const uint64_t *b, size_t n)
 	return true;
 }
 
+static bool is_zero(const uint64_t *words, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (words[i])
+			return false;
+	return true;
+}
+
 static struct row **find(const struct fold_table *t, const uint64_t *key, uint32_t hash)
 {
 	struct row **at = &t->slots[hash & (t->nr_slots - 1)];
@@ -165,14 +173,15 @@ static int find_series(struct fold_table *t, struct row *row, const uint64_t *no
 	return 0;
 }
 
-/* A row of an array that its enum has no name for says nothing as long as it is 0. */
+/* A row of an array that its enum has no name for, or that may be nobody's, says nothing as long as
+ * it is 0. */
 static bool is_unnamed(const struct fold_table *t, const uint64_t *key)
 {
 	const struct label *label = t->table->labels;
 	uint32_t value;
 
 	if (t->table->nr_labels != 1 || label->kind != &label_kind_enum)
-		return false;
+		return t->table->nr_labels == 1 && label_is_sparse(label);
 	memcpy(&value, (const char *)key + label->offset, sizeof(value));
 	for (size_t i = 0; i < label->names.n; i++)
 		if ((uint32_t)label->names.values[i].value == value)
@@ -182,9 +191,7 @@ static bool is_unnamed(const struct fold_table *t, const uint64_t *key)
 
 static bool is_reserved(const struct fold_table *t, const uint64_t *key)
 {
-	static const uint64_t zeros[MAX_KEY_WORDS];
-
-	return same_words(key, zeros, t->key_words);
+	return is_zero(key, t->key_words);
 }
 
 /* Whether a row says something though all it holds is 0: it was not made by counting. */
@@ -203,6 +210,9 @@ static int fold_words(struct fold_table *t, const uint64_t *words, uint32_t hash
 	uint64_t *last;
 
 	at = find(t, words, hash);
+	if (!*at && table_is_array(t->table) && is_zero(value, t->value_words) &&
+	    !zero_is_said(t, words))
+		return 0;
 	row = *at ? *at : fold_row_new(t, words, hash);
 	if (!row)
 		return -ENOMEM;

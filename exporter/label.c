@@ -225,16 +225,22 @@ static void decode_irq(const struct label *label, const void *key, struct buffer
 
 static const struct label_kind kinds[] = {
 	{ "cgroup_id_t", 8, decode_integer }, /* label_cgroup.c makes the labels */
-	{ "pid_t", 4, decode_integer },	      { "comm_t", 16, decode_chars },
-	{ "dev_t", 4, decode_dev },	      { "ifindex_t", 4, decode_ifindex },
-	{ "__be16", 2, decode_port },	      { "__be32", 4, decode_ipv4 },
-	{ "in6_addr", 16, decode_ipv6 },      { "errno_t", 4, decode_errno },
-	{ "signal_t", 4, decode_signal },     { "irq_t", 4, decode_irq },
+	{ "irq_t", 4, decode_irq },	      { "pid_t", 4, decode_integer },
+	{ "comm_t", 16, decode_chars },	      { "dev_t", 4, decode_dev },
+	{ "ifindex_t", 4, decode_ifindex },   { "__be16", 2, decode_port },
+	{ "__be32", 4, decode_ipv4 },	      { "in6_addr", 16, decode_ipv6 },
+	{ "errno_t", 4, decode_errno },	      { "signal_t", 4, decode_signal },
 };
 const struct label_kind *const label_kind_cgroup = &kinds[0];
+const struct label_kind *const label_kind_irq = &kinds[1];
 const struct label_kind label_kind_enum = { NULL, 0, decode_enum };
 const struct label_kind label_kind_integer = { NULL, 0, decode_integer };
 const struct label_kind label_kind_chars = { NULL, 0, decode_chars };
+
+bool label_is_sparse(const struct label *label)
+{
+	return label->kind == label_kind_irq;
+}
 
 const struct label_kind *label_kind_named(const char *type)
 {

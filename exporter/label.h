@@ -20,11 +20,14 @@ struct label_kind {
 	label_function *decode;
 };
 
+/* Whether most of an array's rows may be nobody's, as numbers of interrupts are: what is 0 says
+ * nothing. */
+bool label_is_sparse(const struct label *label);
 /* The kind of a typedef or struct with that name, or NULL. */
 const struct label_kind *label_kind_named(const char *type);
 extern const struct label_kind label_kind_enum, label_kind_integer, label_kind_chars;
-/* These two are not decoded by themselves: the fold asks label_cgroup.c and knows the process. */
-extern const struct label_kind *const label_kind_cgroup;
+/* The first is not decoded by itself: the fold asks label_cgroup.c. */
+extern const struct label_kind *const label_kind_cgroup, *const label_kind_irq;
 
 /* Appends `name="value"`, with a comma before it when `out` is not empty; the value is made valid
  * UTF-8 without control bytes (those that are not become \xNN) and escaped. An empty value adds

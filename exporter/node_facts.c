@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "node_facts.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,12 +38,34 @@ static void choose_shards(struct node_facts *facts, const char *sysfs)
 	facts->shard_per_cpu = cpus && facts->shards >= cpus;
 }
 
+/* One more than the highest number of an interrupt; 0: not known. */
+static uint32_t irq_numbers(const char *sysfs)
+{
+	struct dirent *entry;
+	uint32_t numbers = 0;
+	char path[512], *end;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "%s/kernel/irq", sysfs);
+	dir = opendir(path);
+	while (dir && (entry = readdir(dir))) {
+		unsigned long irq = strtoul(entry->d_name, &end, 10);
+
+		if (end != entry->d_name && !*end && irq < UINT16_MAX && irq >= numbers)
+			numbers = irq + 1;
+	}
+	if (dir)
+		closedir(dir);
+	return numbers;
+}
+
 void node_facts_read(struct node_facts *facts, const struct cgroup_mounts *mounts,
 		     const char *sysfs)
 {
 	*facts = (struct node_facts){
 		.cgroup_v1 = mounts->mode == CGROUP_V1 || mounts->mode == CGROUP_HYBRID,
 		.start_ns = monotonic_ns(),
+		.irqs = irq_numbers(sysfs),
 	};
 	choose_shards(facts, sysfs);
 }

@@ -73,9 +73,9 @@ static void fill_value(const struct table *table, uint64_t *value)
 
 static size_t rows_of(const struct table *table)
 {
-	if (!table_is_array(table))
-		return ROWS;
-	return table->max_entries;
+	bool whole = table_is_array(table) && !(table->nr_labels && label_is_sparse(table->labels));
+
+	return whole ? table->max_entries : ROWS;
 }
 
 static void fold_rows_of(struct world *w, size_t i)

@@ -50,6 +50,8 @@ int main(int argc, char **argv)
 		printf("hardirqs_%u %llu\n", irq, (unsigned long long)sum(object, "node___hardirq", irq + 1, 2, 0));
 		hard += sum(object, "node___hardirq", irq + 1, 2, 1);
 	}
+	printf("hardirqs_other %llu\n", (unsigned long long)sum(object, "node___hardirq", 0, 2, 0));
+	hard += sum(object, "node___hardirq", 0, 2, 1);
 	printf("softirqs %llu\n", (unsigned long long)sum(object, "node___softirq", 3, 3, 0));
 	printf("soft_ns %llu\n", (unsigned long long)sum(object, "node___softirq", 3, 3, 1));
 	printf("hard_ns %llu\n", (unsigned long long)hard);

@@ -77,10 +77,10 @@ def main(what, *args):
         of_softirqs = sum(v[1] for _, v in dump(soft))
         of_hardirqs = sum(v[1] for _, v in dump(hard))
         of_groups = sum(v[0] for _, v in dump(stolen))
-        # struct cpu: hard_action, hard_start, hard_sibling, hard_ns, soft_start; pending hard and soft,
-        # each of set, cgroup, since_ns, ns, idle_ns
+        # struct cpu: hard_action, hard_start, hard_sibling, hard_ns; pending hard and soft, each of set,
+        # since_ns, ns, idle_ns, cgroup; soft_start
         (_, state), = dump(cpu)
-        waiting, idle = state[8] + state[13], state[9] + state[14]
+        waiting, idle = state[6] + state[11], state[7] + state[12]
         print(of_softirqs + of_hardirqs, of_groups + waiting + idle, of_groups, idle, waiting, state[3] - of_hardirqs)
     elif what == "row":
         file, key, word = args

@@ -91,6 +91,9 @@ if [ "$busiest" -gt 0 ]; then
 else
 	skip "interrupts of a device" "none came while a file was read from its disk"
 fi
+highest=$(find /sys/kernel/irq -mindepth 1 -maxdepth 1 -printf '%f\n' | sort -n | tail -n 1)
+equal "room for the numbers that there are, 64 more, and other" \
+	"$(value_in "$tap_tmp/second" bpf_exporter_map_capacity 'map="node___hardirq"')" $((highest + 1 + 64 + 1))
 complaints=$(grep -E 'level=(warn|error)' "$tap_tmp/exporter.log" | head -n 3)
 equal "the exporter has nothing to complain of" "$complaints" ""
 
@@ -108,6 +111,7 @@ else
 	equal "made up: a line that two devices share counts once" "$(nested hardirqs_7)" 1
 	equal "made up: a handler inside another counts" "$(nested hardirqs_8)" 1
 	equal "made up: a handler after the softirq" "$(nested hardirqs_9)" 1
+	equal "made up: a number beyond the table is another's" "$(nested hardirqs_other)" 1
 	equal "made up: softirqs" "$(nested softirqs)" 1
 	check "made up: the handlers had $(nested hard_ns) ns" [ "$(nested hard_ns)" -gt 0 ]
 	check "made up: no time counts twice ($(nested soft_ns) + $(nested hard_ns) of $(nested elapsed_ns) ns)" \

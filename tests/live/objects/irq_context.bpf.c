@@ -32,6 +32,8 @@ int test_nested(__u64 *ctx)
 	end_softirq(VEC_NET_RX);
 	begin_hardirq(9, 0xc);
 	end_hardirq(9, 0xc, 0);
+	begin_hardirq(5000, 0xd); /* of a device that was plugged in after many others */
+	end_hardirq(5000, 0xd, 0);
 	elapsed_ns = bpf_ktime_get_ns() - start;
 	return 0;
 }

@@ -68,3 +68,9 @@ struct node_value {
 TABLE(PERCPU_ARRAY, node_by_cause, enum cause, struct node_value, 4);
 TABLE(PERCPU_ARRAY, node_all, __u32, struct node_value, 1);
 TABLE(HASH, device_by_cause, enum cause, struct node_value, 4);
+
+/* an array most of whose rows are nobody's */
+struct irq_key {
+	irq_t name;
+};
+TABLE(PERCPU_ARRAY, node_by_irq, struct irq_key, struct node_value, 8);
