@@ -235,6 +235,47 @@ static __always_inline __u64 netns_id(struct net *net)
 }
 
 /*
+ * Connections of a namespace in time_wait: an atomic_t, then a refcount_t that begins at 1 (5.18), in a
+ * structure that was elsewhere from 5.18 (fbb8295248e1) until 6.1 (e9bd0cca09d1).
+ */
+struct refcount_struct {
+	atomic_t refs;
+} __attribute__((preserve_access_index));
+struct inet_timewait_death_row___before_5_18 {
+	atomic_t tw_count;
+} __attribute__((preserve_access_index));
+struct inet_timewait_death_row___since_5_18 {
+	struct refcount_struct tw_refcount;
+} __attribute__((preserve_access_index));
+struct netns_ipv4___here {
+	struct inet_timewait_death_row___since_5_18 tcp_death_row;
+} __attribute__((preserve_access_index));
+struct netns_ipv4___elsewhere {
+	struct inet_timewait_death_row___since_5_18 *tcp_death_row;
+} __attribute__((preserve_access_index));
+struct net___here {
+	struct netns_ipv4___here ipv4;
+} __attribute__((preserve_access_index));
+struct net___elsewhere {
+	struct netns_ipv4___elsewhere ipv4;
+} __attribute__((preserve_access_index));
+
+static __always_inline __u32 time_wait_sockets(struct net *net)
+{
+	struct net___elsewhere *apart = (void *)net;
+	struct net___here *in = (void *)net;
+	struct inet_timewait_death_row___since_5_18 *now;
+	struct inet_timewait_death_row___before_5_18 *old;
+
+	if (bpf_core_field_exists(in->ipv4.tcp_death_row))
+		now = &in->ipv4.tcp_death_row;
+	else
+		now = apart->ipv4.tcp_death_row;
+	old = (void *)now;
+	return bpf_core_field_exists(now->tw_refcount) ? now->tw_refcount.refs.counter - 1 : old->tw_count.counter;
+}
+
+/*
  * mce_record: (struct mce *), on newer kernels (7.3, not yet 6.12) a structure around it; nothing but the
  * name of the argument's type tells them apart. x86 alone has either.
  */

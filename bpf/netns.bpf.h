@@ -13,11 +13,12 @@ struct netns {
 	cgroup_id_t cgroup; /* of the host's own namespace: the root group */
 	__u64 start_time;   /* of the task that the group is taken from */
 	__u64 sweep;	    /* the last one that met this task */
+	__u64 round;	    /* in which it was counted last (sockets.bpf.c) */
 };
 
 /*
  * An array, not a hash: a namespace ends without a word, and the place of one that has no task any
- * more can be taken by another. Written by owner.bpf.c alone.
+ * more can be taken by another. Written by iterators alone, which run one after another.
  */
 #define NETNS_PLACES 1024
 #define NETNS_PROBES 4
@@ -59,7 +60,8 @@ static __always_inline __u32 netns_place(__u64 id, __u32 probe)
 	return (id + probe) % NETNS_PLACES;
 }
 
-static __always_inline cgroup_id_t cgroup_of_netns(struct net *net)
+/* What is known of a namespace. NULL: nothing yet, and owner.bpf.c looks for it soon. */
+static __always_inline struct netns *find_netns(struct net *net)
 {
 	__u64 id = netns_id(net), *asked;
 	struct netns *known;
@@ -70,7 +72,7 @@ static __always_inline cgroup_id_t cgroup_of_netns(struct net *net)
 		place = netns_place(id, i);
 		known = bpf_map_lookup_elem(&shared_netns, &place);
 		if (known && known->id == id)
-			return known->cgroup;
+			return known;
 	}
 	place = netns_place(id, 0);
 	asked = bpf_map_lookup_elem(&shared_netns_asked, &place);
@@ -78,5 +80,12 @@ static __always_inline cgroup_id_t cgroup_of_netns(struct net *net)
 		*asked = id;
 		want_sweep();
 	}
-	return CGROUP_ROOT;
+	return 0;
+}
+
+static __always_inline cgroup_id_t cgroup_of_netns(struct net *net)
+{
+	struct netns *known = find_netns(net);
+
+	return known ? known->cgroup : CGROUP_ROOT;
 }

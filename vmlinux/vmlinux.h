@@ -182,7 +182,11 @@ struct sock {
 	__u32 sk_max_ack_backlog;
 	struct sock_cgroup_data sk_cgrp_data;
 };
+struct request_sock_queue {
+	atomic_t qlen;
+};
 struct inet_connection_sock {
+	struct request_sock_queue icsk_accept_queue;
 	__u8 icsk_ca_state : 5;
 };
 struct tcp_sock {

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Catches: sockets counted once per process that has them open, or for who listened instead of who has
 # them; those of other network namespaces or older than the exporter that are missing; a state that a
-# socket has left; a group whose last socket is gone and that still has one.
+# socket has left; a group whose last socket is gone and that still has one; connections that are half open, or over, and so
+# no sockets, left out.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/net.sh"
 live_begin "$@"
@@ -75,8 +76,27 @@ need 30 test -e "$tap_tmp/asked"
 same "asking" a "$clients" syn-sent
 check "there are 5" [ "$(ss_count a syn-sent)" = 5 ]
 
-end "$asker" "$client" "$server"
 net_rule b
+
+# who answers and hears no more: a request, not yet a socket, of who listens
+end "$asker"
+net_rule a 'tcp flags & (syn | ack) == syn | ack drop'
+net_spawn clients a python3 "$tcp_py" tcp_client connects 10.99.0.2 7000 4 sleep
+asker=$spawned
+check "4 are half open" wait_until 30 eval '[ "$(ss_count b syn-recv)" = 4 ]'
+same "half open" b "$servers" syn-recv
+net_rule a
+
+# what is over, and no socket any more: the namespace's, which is the group's that lives there
+net_spawn servers b python3 "$tcp_py" tcp_serve listen :: 7001 touch "$tap_tmp/serves" serve
+serve=$spawned
+need 30 test -e "$tap_tmp/serves"
+nsenter --net=/run/netns/a python3 "$tcp_py" tcp_others made 10.99.0.2 7001 3 made fd99::2 7001 3
+check "6 are over" wait_until 30 eval '[ "$(ss_count a time-wait)" = 6 ]'
+same "over" a "$clients" time-wait
+equal "over: none at the other end" "$(value $sockets "$servers" 'state="time_wait"')" 0
+
+end "$asker" "$client" "$server" "$serve"
 gone() {
 	scrape
 	! grep -qE "^$sockets\{($clients|$servers),state=\"(established|syn_sent|listen|close_wait)\"" "$tap_tmp/scrape"
