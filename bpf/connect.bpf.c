@@ -3,12 +3,14 @@
  * bpf/connect.bpf.c: TCP connections that begin: who asks for them, why they fail, how long they take;
  * and when they end, how far away the other side was.
  *
- * A connect() that finds no route or no permission fails before the socket leaves TCP_CLOSE. No hook
- * but the exit of every system call of the node would see it, and the kernel counts it neither as
- * ActiveOpens nor as AttemptFails: it is not counted here.
+ * A connect() that finds no route or no permission fails before the socket leaves TCP_CLOSE, and the
+ * kernel counts it neither as ActiveOpens nor as AttemptFails. No tracepoint but the exit of every system
+ * call of the node would see it: programs at the functions' ends do, where the kernel allows them.
  */
 #include "nested.bpf.h"
 #include "owner.bpf.h"
+
+const volatile bool functions_traced = false;
 
 struct tcp {
 	COUNTER(connects, "TCP connections that processes asked for (connect). "
@@ -24,8 +26,9 @@ struct failure_key {
 struct tcp_failure {
 	COUNTER(connect_failures, "TCP connections that were asked for and not made, by the error: ECONNREFUSED (nobody "
 		"listens there), ETIMEDOUT (no answer: packets are dropped), EHOSTUNREACH and ENETUNREACH (a router "
-		"says so), EADDRNOTAVAIL (no local port is free), aborted (the process gave up). Those without a "
-		"route from the start are not among them.");
+		"says so), EADDRNOTAVAIL (no local port is free), EPERM (a policy forbids it), aborted (the process "
+		"gave up). Those that the node itself refuses at once (no route, a policy) are among them where "
+		"programs may hang on functions.");
 };
 TABLE(HASH, tcp___failures, struct failure_key, struct tcp_failure, 8192);
 
@@ -41,9 +44,10 @@ TABLE(HASH, cgroup_tcp___connections, cgroup_id_t, struct cgroup_tcp, 1024);
 
 /* A connection that was asked for, until it is made or fails. */
 struct attempt {
-	__u64 since_ns;
+	__u64 since_ns; /* 0: it has ended */
 	errno_t errno;
-	__u32 _pad;
+	bool in_call; /* connect() got so far as to make it, and has not returned */
+	char _pad[3];
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
@@ -62,7 +66,7 @@ struct {
 
 static __always_inline void remember_attempt(struct sock *sk)
 {
-	struct attempt fresh = { .since_ns = bpf_ktime_get_ns() };
+	struct attempt fresh = { .since_ns = bpf_ktime_get_ns(), .in_call = functions_traced };
 	__u64 address = (__u64)sk;
 	struct attempt *attempt;
 
@@ -78,7 +82,7 @@ static __always_inline void remember_attempt(struct sock *sk)
 		ADD(cgroup_tcp___connections___lost, 1);
 }
 
-static __always_inline struct attempt *attempt_of(struct sock *sk)
+static __always_inline struct attempt *attempt_or_end_of(struct sock *sk)
 {
 	__u64 address = (__u64)sk;
 
@@ -87,10 +91,21 @@ static __always_inline struct attempt *attempt_of(struct sock *sk)
 	return bpf_map_lookup_elem(&connect_attempts___before_5_11, &address);
 }
 
-static __always_inline void forget_attempt(struct sock *sk)
+static __always_inline struct attempt *attempt_of(struct sock *sk)
+{
+	struct attempt *attempt = attempt_or_end_of(sk);
+
+	return attempt && attempt->since_ns ? attempt : 0;
+}
+
+static __always_inline void forget_attempt(struct sock *sk, struct attempt *attempt)
 {
 	__u64 address = (__u64)sk;
 
+	if (attempt->in_call) {
+		attempt->since_ns = 0; /* connect_returns() forgets it */
+		return;
+	}
 	if (have_local_storage())
 		bpf_sk_storage_delete(&connect_attempts, sk);
 	else
@@ -129,7 +144,7 @@ static __always_inline void connect_succeeds(struct sock *sk)
 	row = row_of(&who);
 	if (row)
 		OBSERVE_NS(row->connect_latency_ns, bpf_ktime_get_ns() - attempt->since_ns);
-	forget_attempt(sk);
+	forget_attempt(sk, attempt);
 }
 
 /*
@@ -152,21 +167,26 @@ static __always_inline errno_t errno_of(struct sock *sk, struct attempt *attempt
 	return tcp->write_seq ? ERRNO_OTHER : EADDRNOTAVAIL;
 }
 
+static __always_inline void count_failure(struct failure_key *key)
+{
+	struct tcp_failure *row = WHO_ROW(tcp___failures, key);
+
+	if (row)
+		ADD(row->connect_failures, 1);
+}
+
 static __always_inline void connect_fails(struct sock *sk, int from)
 {
 	struct attempt *attempt = attempt_of(sk);
 	struct failure_key key = {};
-	struct tcp_failure *row;
 
 	if (!attempt && from != TCP_SYN_SENT)
 		return; /* a client that connected to us and went away at once */
 	key.errno = errno_of(sk, attempt);
 	if (attempt)
-		forget_attempt(sk);
+		forget_attempt(sk, attempt);
 	who_of_sock(&key.who, sk);
-	row = WHO_ROW(tcp___failures, &key);
-	if (row)
-		ADD(row->connect_failures, 1);
+	count_failure(&key);
 }
 
 /* LISTEN to SYN_RECV is the birth of the socket, where PassiveOpens is counted; it may yet be reset. */
@@ -239,5 +259,63 @@ NESTED_PROG("?tp_btf/inet_sk_error_report", connect_error, struct sock *sk)
 	attempt = attempt_of(sk);
 	if (attempt)
 		attempt->errno = sk->sk_err;
+	return 0;
+}
+
+/* ---- what the node refuses at once ---- */
+
+static __always_inline void refused_at_once(int error)
+{
+	struct failure_key key = {};
+
+	if (error >= 0)
+		return;
+	key.errno = error > -ERRNO_NAMED ? -error : ERRNO_OTHER;
+	who_current(&key.who);
+	count_failure(&key);
+}
+
+/* An attempt that was made counts its failure itself, now or later. */
+static __always_inline void connect_returns(struct sock *sk, int error)
+{
+	struct attempt *attempt = attempt_or_end_of(sk);
+
+	if (!attempt || !attempt->in_call) {
+		refused_at_once(error);
+		return;
+	}
+	attempt->in_call = false;
+	if (!attempt->since_ns)
+		forget_attempt(sk, attempt);
+}
+
+/* An IPv6 socket comes here on its way to an IPv4 address, and returns to tcp_v6_connect(). */
+SEC("?fexit/tcp_v4_connect")
+int BPF_PROG(connect_returns_v4, struct sock *sk, void *to, int size, int error)
+{
+	if (sk->__sk_common.skc_family == AF_INET)
+		connect_returns(sk, error);
+	return 0;
+}
+
+SEC("?fexit/tcp_v6_connect")
+int BPF_PROG(connect_returns_v6, struct sock *sk, void *to, int size, int error)
+{
+	connect_returns(sk, error);
+	return 0;
+}
+
+/* Where programs of the cgroup decide. When they refuse, the functions above are not called. */
+SEC("?fexit/tcp_v4_pre_connect")
+int BPF_PROG(connect_decided_v4, struct sock *sk, void *to, int size, int error)
+{
+	refused_at_once(error);
+	return 0;
+}
+
+SEC("?fexit/tcp_v6_pre_connect")
+int BPF_PROG(connect_decided_v6, struct sock *sk, void *to, int size, int error)
+{
+	refused_at_once(error);
 	return 0;
 }

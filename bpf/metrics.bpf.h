@@ -175,6 +175,7 @@ enum { RATE_RARE, RATE_MEDIUM, RATE_HOT };
  *	int name___no_fentry(...)		a program taken only when those are not
  *	int name___no_fentry_hot(...)		the same at a cost to all others (sys_enter): only where the
  *						collector is asked for by name
+ *	const volatile bool functions_traced	whether they are taken, for the object's other programs
  * X is a function, or sys_x: the function of system call x, which has the architecture in its name.
  */
 

@@ -82,6 +82,7 @@ static void leave_out(struct program *p)
 
 int variants_choose(struct collector *c)
 {
+	bool *told = variables_constant(c->object, "functions_traced", sizeof(*told));
 	bool any = false, functions;
 
 	for (size_t i = 0; i < c->nr_programs; i++)
@@ -89,6 +90,8 @@ int variants_choose(struct collector *c)
 	if (!any)
 		return 0;
 	functions = functions_work(c);
+	if (told)
+		*told = functions;
 	for (size_t i = 0; i < c->nr_programs; i++) {
 		struct program *p = &c->programs[i];
 

@@ -122,6 +122,11 @@ act no_route fails ENETUNREACH 198.51.100.1 7000 3
 scrape
 equal "no route: no connect, as the kernel has it" "$(of ebpf_cgroup_tcp_connects_total "${label[no_route]}")" \
 	$(($(kernel a Tcp:ActiveOpens) - opens))
+if [ "$(value bpf_exporter_program_attached 'program="connect_returns_v4"')" = 1 ]; then
+	failed "no route" no_route ENETUNREACH 3
+else
+	skip "no route: the failures" "this kernel does not let programs attach to functions; the virtual machines' do"
+fi
 equal "none of these: AttemptFails" "$(kernel a Tcp:AttemptFails)" "$fails"
 
 # ---- both sides at once, and MPTCP with its TCP below

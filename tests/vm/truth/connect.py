@@ -1,15 +1,19 @@
 """TCP connections between two namespaces of their own, c and d: made, refused, unanswered, given up."""
+import ctypes
 import errno
 import os
 import select
 import signal
 import socket
+import struct
 import subprocess
 import sys
 
-from common import await_child, checks, child, folder, label, netns, read, say, snmp, wait_until
+import maps
+from common import await_child, cgroup, checks, child, folder, label, netns, read, roots, say, snmp, wait_until
 
 MADE, REFUSED, GIVEN_UP, NO_PORT = 12, 8, 3, 2
+NO_ROUTE, REFUSED_BETWEEN, FORBIDDEN = 7, 2, 2
 
 
 def note_rtt(s):
@@ -44,6 +48,36 @@ def attempt(family, address, wanted=None, options=()):
             note_rtt(s)
 
 
+def no_route():
+    for address in "2001:db8::1", "::ffff:192.0.2.1":  # the latter fails in two functions, one inside the other
+        for _ in range(2):
+            attempt(socket.AF_INET6, (address, 7000), errno.ENETUNREACH)
+    with socket.socket() as s:  # the same one, whose other attempts get as far as to be refused
+        for address, wanted in ([("192.0.2.1", errno.ENETUNREACH), ("10.98.0.2", errno.ECONNREFUSED)] * 3)[:5]:
+            got = s.connect_ex((address, 7999))
+            if got != wanted:
+                raise OSError(got, f"wanted {wanted}")
+
+
+def forbidden():
+    """A program of the cgroup says no: BPF_PROG_TYPE_CGROUP_SOCK_ADDR (18) at BPF_CGROUP_INET4_CONNECT (10), and 6's."""
+    group = next((f"{r}/{cgroup}/connect" for r in roots if os.path.exists(f"{r}/{cgroup}/connect/cgroup.controllers")), None)
+    if not group:
+        return
+    code, licence = ctypes.create_string_buffer(struct.pack("=2Q", 0xB7, 0x95)), ctypes.create_string_buffer(b"GPL")
+    fd = os.open(group, os.O_RDONLY)
+    for hook, family, address in (10, socket.AF_INET, "10.98.0.2"), (11, socket.AF_INET6, "fd98::2"):
+        program = maps.bpf(5, 18 | 2 << 32, ctypes.addressof(code), ctypes.addressof(licence), 0, 0, 0, 0, 0, hook << 32)
+        link = maps.bpf(28, program | fd << 32, hook)
+        if link < 0:
+            raise OSError(-min(program, link), "a program of the cgroup")
+        for _ in range(FORBIDDEN):
+            attempt(family, (address, 7000), errno.EPERM)
+        os.close(link)
+        os.close(program)
+    open(f"{folder}/connect_forbidden", "w").close()
+
+
 def connect():
     netns("c")
     v4, v6 = (socket.AF_INET, ("10.98.0.2", 7000)), (socket.AF_INET6, ("fd98::2", 7000))
@@ -63,6 +97,8 @@ def connect():
         for _ in range(NO_PORT):
             attempt(*v4, errno.EADDRNOTAVAIL)
         note_rtt(first)
+    no_route()
+    forbidden()
     # to ask once more ends it after 3 s, from a timer: this process sleeps, the neighbour runs
     attempt(socket.AF_INET, ("10.98.0.9", 7000), errno.ETIMEDOUT, [(socket.IPPROTO_TCP, socket.TCP_SYNCNT, 1)])
 
@@ -111,12 +147,17 @@ def events():
         say("equal", "connect: connects and those without a local port = ActiveOpens",
             of("ebpf_cgroup_tcp_connects_total", mine) - NO_PORT, c["ActiveOpens"])
         say("equal", "connect: of the process", of("ebpf_tcp_connects_total", mine, python) - NO_PORT, c["ActiveOpens"])
-        named = {"ECONNREFUSED": REFUSED, "ETIMEDOUT": 1, "aborted": GIVEN_UP, "EADDRNOTAVAIL": NO_PORT}
+        at_once = {"ENETUNREACH": NO_ROUTE, "EPERM": 2 * FORBIDDEN if os.path.exists(f"{folder}/connect_forbidden") else 0}
+        if not now.value("bpf_exporter_program_attached", 'program="connect_returns_v4"'):
+            at_once = dict.fromkeys(at_once, 0)
+            say("skip", "connect: what the node refuses at once", "this kernel does not let programs attach to functions")
+        named = {"ECONNREFUSED": REFUSED + REFUSED_BETWEEN, "ETIMEDOUT": 1, "aborted": GIVEN_UP, "EADDRNOTAVAIL": NO_PORT,
+                 **at_once}
         for name, n in named.items():
             say("equal", f"connect: failures by {name}", of("ebpf_cgroup_" + failures, mine, f'errno="{name}"'), n)
             say("equal", f"connect: {name}, of the process", of("ebpf_" + failures, mine, python, f'errno="{name}"'), n)
-        say("equal", "connect: failures = AttemptFails", of("ebpf_cgroup_" + failures, mine) - GIVEN_UP - NO_PORT,
-            c["AttemptFails"])
+        say("equal", "connect: failures = AttemptFails",
+            of("ebpf_cgroup_" + failures, mine) - GIVEN_UP - NO_PORT - sum(at_once.values()), c["AttemptFails"])
         say("equal", "connect: none of the neighbour", of("ebpf_cgroup_" + failures, label("neighbour")), 0)
         say("equal", "connect: latencies = ActiveOpens - AttemptFails - given up",
             of("ebpf_cgroup_tcp_connect_latency_seconds_count", mine), c["ActiveOpens"] - c["AttemptFails"] - GIVEN_UP)
