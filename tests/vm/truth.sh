@@ -33,7 +33,7 @@ python3 "$(dirname "$0")/truth.py" "$port" "$live_cgroup" "$tap_tmp" "${live_roo
 	>"$tap_tmp/results" 2>"$tap_tmp/errors"
 tap_results "$tap_tmp/results"
 if [ -s "$tap_tmp/errors" ]; then
-	not_ok "the truth test itself" "$(tail -n 4 "$tap_tmp/errors")"
+	not_ok "the truth test itself" "$(head -n 1 "$tap_tmp/errors") ... $(tail -n 4 "$tap_tmp/errors")"
 fi
 complaints=$(grep -E 'level=(warn|error)' "$tap_tmp/exporter.log" | grep -v -e 'this kernel has no' -e 'this kernel refuses' | head -n 3)
 if [ -n "$complaints" ]; then
