@@ -169,7 +169,8 @@ enum { RATE_RARE, RATE_MEDIUM, RATE_HOT };
 
 /*
  * Programs that hang on functions cost nothing elsewhere, but not every kernel has or allows them
- * (arm64 from 6.4 on). So they come with others that do the same by other means:
+ * (arm64 from 6.4 on). So they come with others that do the same by other means, or --check tells that
+ * the collector goes without:
  *	SEC("?fentry/X"), SEC("?fexit/X")	taken when this kernel has all these functions of the
  *						object, and a program attached to the first one on trial
  *	int name___no_fentry(...)		a program taken only when those are not

@@ -220,6 +220,10 @@ static void load_one(struct collectors *collectors, struct collector *c,
 		if (!*c->reason)
 			snprintf(c->reason, sizeof(c->reason), "%s", strerror(-err));
 	}
+	if (c->state == COLLECTOR_UP && c->without)
+		snprintf(c->reason, sizeof(c->reason),
+			 "programs cannot hang on functions here, so not with what %s tells",
+			 c->without);
 	if (c->state == COLLECTOR_DOWN)
 		log_error("collector %s is off: %s", c->name, c->reason);
 	else if (c->state == COLLECTOR_PARTIAL)

@@ -83,10 +83,12 @@ static void leave_out(struct program *p)
 int variants_choose(struct collector *c)
 {
 	bool *told = variables_constant(c->object, "functions_traced", sizeof(*told));
-	bool any = false, functions;
+	bool any = false, stand_in = false, functions;
 
-	for (size_t i = 0; i < c->nr_programs; i++)
+	for (size_t i = 0; i < c->nr_programs; i++) {
 		any |= hangs_on_function(&c->programs[i]);
+		stand_in |= stands_in(&c->programs[i]) != NULL;
+	}
 	if (!any)
 		return 0;
 	functions = functions_work(c);
@@ -96,8 +98,11 @@ int variants_choose(struct collector *c)
 		struct program *p = &c->programs[i];
 
 		if (hangs_on_function(p)) {
-			if (!functions)
-				leave_out(p);
+			if (functions)
+				continue;
+			leave_out(p);
+			if (!stand_in && !c->without)
+				c->without = p->hook;
 		} else if (stands_in(p) && !functions && !c->asked_for &&
 			   !strcmp(stands_in(p), "_hot")) {
 			c->state = COLLECTOR_OFF;

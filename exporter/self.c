@@ -41,7 +41,7 @@
 	  "Events that the program did not see because it ran already on that CPU when they "      \
 	  "came: they are in no count.")                                                           \
 	X(MAP_ENTRIES, "bpf_exporter_map_entries", GAUGE, 0,                                       \
-	  "Rows in the table at the last poll.")                                                   \
+	  "Rows in the table at the last poll; arrays are not among them.")                        \
 	X(MAP_CAPACITY, "bpf_exporter_map_capacity", GAUGE, 0, "Rows the table has room for.")     \
 	X(MAP_MEMORY, "bpf_exporter_map_memory_bytes", GAUGE, 0, "Kernel memory of the table.")    \
 	X(OVERFLOW, "bpf_exporter_table_overflow_total", COUNTER, 0,                               \
@@ -327,7 +327,8 @@ static void update_collectors(struct self *self, const struct poller *poller)
 
 		if (t->table->file)
 			continue;
-		set(self, ID_MAP_ENTRIES, LABELS("map", t->table->name), t->rows);
+		if (!table_is_array(t->table)) /* which always has all of them */
+			set(self, ID_MAP_ENTRIES, LABELS("map", t->table->name), t->rows);
 		if (t->told.lost)
 			set(self, ID_OVERFLOW, LABELS("table", t->table->name),
 			    __atomic_load_n(t->told.lost, __ATOMIC_RELAXED));

@@ -125,6 +125,8 @@ equal "no route: no connect, as the kernel has it" "$(of ebpf_cgroup_tcp_connect
 if [ "$(value bpf_exporter_program_attached 'program="connect_returns_v4"')" = 1 ]; then
 	failed "no route" no_route ENETUNREACH 3
 else
+	check "no route: --check says what is not counted" sh -c \
+		'"$1" --check | grep -q "^connect: up, .*cannot hang on functions here, so not with what tcp_v4_connect tells"' - "$BPF_EXPORTER"
 	skip "no route: the failures" "this kernel does not let programs attach to functions; the virtual machines' do"
 fi
 equal "none of these: AttemptFails" "$(kernel a Tcp:AttemptFails)" "$fails"

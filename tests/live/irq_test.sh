@@ -94,6 +94,8 @@ fi
 highest=$(find /sys/kernel/irq -mindepth 1 -maxdepth 1 -printf '%f\n' | sort -n | tail -n 1)
 equal "room for the numbers that there are, 64 more, and other" \
 	"$(value_in "$tap_tmp/second" bpf_exporter_map_capacity 'map="node___hardirq"')" $((highest + 1 + 64 + 1))
+check "a table that is always full is not shown as full" \
+	sh -c '! grep -q "^bpf_exporter_map_entries{map=\"node___" "$1"' - "$tap_tmp/second"
 complaints=$(grep -E 'level=(warn|error)' "$tap_tmp/exporter.log" | head -n 3)
 equal "the exporter has nothing to complain of" "$complaints" ""
 
