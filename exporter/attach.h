@@ -62,8 +62,7 @@ struct collector {
 	const char *error; /* for bpf_exporter_collector_error: "lockdown", "verifier", ...; NULL:
 			      none */
 	char reason[512];
-	const char *
-		without; /* a function that nothing can hang on here, nor stand in for; else NULL */
+	const char *without; /* the first function that nothing can hang on here; else NULL */
 	struct program *programs;
 	size_t nr_programs;
 	uint8_t iterators_percent; /* of a core, that they may take; 0: all they need */

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Catches: sockets counted once per process that has them open, or for who listened instead of who has
 # them; those of other network namespaces or older than the exporter that are missing; a state that a
-# socket has left; a group whose last socket is gone and that still has one; connections that are half open, or over, and so
-# no sockets, left out.
+# socket has left; a group whose last socket is gone and that still has one; connections that are half
+# open, or over, and so no sockets, left out.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/net.sh"
 live_begin "$@"
